@@ -1,0 +1,264 @@
+//! The payload: one YAML or JSON document in, a checked [`Step`] or all of its [`Problems`] out.
+//!
+//! `document` turns text into placed nodes, `wire` turns fields into checked values, `certificate` judges PEM.
+//! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
+//! What the machine can do about it (tools, decisions) is left to `plan`.
+
+mod certificate;
+mod document;
+mod problem;
+mod source;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::limits::Limits;
+use crate::secret::Secret;
+
+pub use problem::{Problem, Problems};
+pub use wire::load;
+
+/// The largest payload that is read, in bytes.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The tools that a payload can name, in `requires` and `tools`.
+pub const TOOL_NAMES: [&str; 10] = [
+    "kubectl",
+    "helm",
+    "jq",
+    "xargs",
+    "base64",
+    "bash",
+    "aws",
+    "aws-iam-authenticator",
+    "kubelogin",
+    "gke-gcloud-auth-plugin",
+];
+
+/// Who speaks through the payload (payload.md 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The caller of `kubestep run`: it may name its own files, variables and identities.
+    Local,
+    /// Somebody else, through a queue: it may name only what the operator's [`Policy`] allows.
+    Remote,
+}
+
+/// What the operator allows to remote payloads, and the largest limits for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Names or globs for `fromEnv` and `inheritEnvironment`.
+    pub environment: Vec<String>,
+    /// Folders from which files may be read; compared after symlinks are resolved.
+    pub files: Vec<PathBuf>,
+    /// Folders in which `tools` may lie; compared after symlinks are resolved.
+    pub tools: Vec<PathBuf>,
+    /// Servers that the worker's own in-cluster identity may be sent to; empty: the identity is refused.
+    pub in_cluster_servers: Vec<String>,
+    /// The largest `limits.timeout`; `None` has no bound.
+    pub max_timeout: Option<std::time::Duration>,
+    /// The largest `limits.grace`; `None` has no bound.
+    pub max_grace: Option<std::time::Duration>,
+}
+
+/// Everything outside the payload that its meaning depends on.
+pub struct Surroundings {
+    /// The agent's own environment.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Relative paths are read from here: the payload's folder, or the working directory with `-`.
+    pub folder: PathBuf,
+    /// Where a pod finds its own account: `token`, `ca.crt`, `namespace`.
+    pub service_account_folder: PathBuf,
+    /// The time by which certificates are judged.
+    pub now: jiff::Timestamp,
+    /// Who speaks.
+    pub origin: Origin,
+    /// What the operator allows.
+    pub policy: Policy,
+}
+
+/// A checked step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`, echoed in the result.
+    pub labels: BTreeMap<String, String>,
+    /// The cluster, and how to log in to it.
+    pub target: Target,
+    /// What is run.
+    pub script: Script,
+    /// Files that are written into the working directory first, by relative name.
+    pub files: BTreeMap<String, Text>,
+    /// Variables of the payload's own, by name.
+    pub environment: BTreeMap<String, Text>,
+    /// Variables taken over from the agent (the default list and `inheritEnvironment`), by name.
+    pub inherited: BTreeMap<String, Text>,
+    /// Further values to mask.
+    pub secrets: Vec<Secret>,
+    /// Tools without which the step must not start; names of [`TOOL_NAMES`].
+    pub requires: Vec<&'static str>,
+    /// Tools at a path of the payload's choice.
+    pub tools: BTreeMap<&'static str, PathBuf>,
+    /// Bounds on the script.
+    pub limits: Limits,
+}
+
+/// A text, and whether it is a secret.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// May be shown.
+    Plain(String),
+    /// Is masked.
+    Secret(Secret),
+}
+
+impl Text {
+    /// The text itself. Whoever calls this answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// A cluster, and the account to use there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// An https URL without userinfo, query and fragment.
+    pub server: String,
+    /// PEM of one or more certificates.
+    pub certificate_authority: Option<String>,
+    /// Never together with a certificate authority.
+    pub insecure_skip_tls_verify: bool,
+    /// The name in SNI and in the certificate, where it is not the server's.
+    pub tls_server_name: Option<String>,
+    /// The proxy's whole URL.
+    pub proxy: Option<Proxy>,
+    /// A DNS label.
+    pub namespace: String,
+    /// The account.
+    pub auth: Auth,
+}
+
+/// A proxy URL; the userinfo in it and the decoded password are secrets of their own.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// The URL as kubectl is to use it.
+    pub url: Secret,
+    /// The userinfo as written (`user:pass`), and the password decoded; each only where there is one.
+    pub leaves: Vec<Secret>,
+}
+
+/// How to log in.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// A bearer token.
+    Token(Secret),
+    /// Basic authentication.
+    UsernamePassword {
+        /// Not a secret.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A client certificate and the key that belongs to it, both PEM.
+    ClientCertificate {
+        /// The certificate, with its chain.
+        certificate: String,
+        /// The key, not encrypted.
+        private_key: Secret,
+    },
+    /// A token file that somebody else renews; the kubeconfig names it.
+    ServiceAccount {
+        /// Absolute.
+        token_file: PathBuf,
+        /// What it holds now.
+        token: Secret,
+    },
+    /// The pod's own account.
+    InCluster {
+        /// Absolute.
+        token_file: PathBuf,
+        /// What it holds now.
+        token: Secret,
+    },
+}
+
+impl Auth {
+    /// The method's name in the payload and in the result.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::UsernamePassword { .. } => "usernamePassword",
+            Self::ClientCertificate { .. } => "clientCertificate",
+            Self::ServiceAccount { .. } => "serviceAccount",
+            Self::InCluster { .. } => "inCluster",
+        }
+    }
+}
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The script's text; a secret only where it came from one.
+    pub body: Text,
+    /// Its arguments; none holds a secret.
+    pub arguments: Vec<String>,
+    /// A folder of the caller's own, absolute; `None` is a fresh one.
+    pub working_directory: Option<PathBuf>,
+}
+
+/// A secret and the payload's field that it stands in, for warnings.
+pub struct NamedSecret<'a> {
+    /// Such as `target.auth.token`.
+    pub field: String,
+    /// The value.
+    pub secret: &'a Secret,
+}
+
+impl Step {
+    /// Every secret of the step, with the field that it stands in.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<NamedSecret<'_>> {
+        let mut all = self.target.secrets();
+        let texts = [("files", &self.files), ("environment", &self.environment), ("inherited", &self.inherited)];
+        for (place, texts) in texts {
+            for (name, text) in texts {
+                if let Text::Secret(secret) = text {
+                    all.push(NamedSecret { field: format!("{place}.{name}"), secret });
+                }
+            }
+        }
+        if let Text::Secret(secret) = &self.script.body {
+            all.push(NamedSecret { field: "script.body".into(), secret });
+        }
+        for (index, secret) in self.secrets.iter().enumerate() {
+            all.push(NamedSecret { field: format!("secrets[{index}]"), secret });
+        }
+        all
+    }
+}
+
+impl Target {
+    fn secrets(&self) -> Vec<NamedSecret<'_>> {
+        let mut all = Vec::new();
+        let mut add = |field: &str, secret| all.push(NamedSecret { field: format!("target.{field}"), secret });
+        match &self.auth {
+            Auth::Token(token) => add("auth.token", token),
+            Auth::UsernamePassword { password, .. } => add("auth.usernamePassword.password", password),
+            Auth::ClientCertificate { private_key, .. } => add("auth.clientCertificate.privateKey", private_key),
+            Auth::ServiceAccount { token, .. } => add("auth.serviceAccount.tokenFile", token),
+            Auth::InCluster { token, .. } => add("auth.inCluster", token),
+        }
+        for secret in self.proxy.iter().flat_map(|proxy| std::iter::once(&proxy.url).chain(&proxy.leaves)) {
+            add("proxyUrl", secret);
+        }
+        all
+    }
+}
