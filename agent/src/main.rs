@@ -1,0 +1,3 @@
+//! The command `kubestep`.
+
+fn main() {}

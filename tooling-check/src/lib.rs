@@ -1,0 +1,1 @@
+//! Finds the tools that a step needs.
