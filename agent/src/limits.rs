@@ -65,16 +65,22 @@ mod tests {
 
     #[test]
     fn durations_of_the_contract_are_read() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("1h30m", 5_400_000), ("0s", 0)]
-        {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+            ("1h30m", 5_400_000),
+            ("0s", 0),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "5", "s", "5 m", "1.5h", "-1s", "30m1h", "1s1s", "1d", "99999999999999999999h", "1M"] {
+        for text in ["", "5", "s", "5 m", "1.5h", "-1s", "30m1h", "1s1s", "1d", "99999999999999999999h", "1M"]
+        {
             assert_eq!(parse_duration(text), Err(NotADuration), "{text}");
         }
     }
