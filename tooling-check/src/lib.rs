@@ -1,1 +1,7 @@
-//! Finds the tools that a step needs.
+//! Finds the tools that a Kubernetes deployment step needs, and says of each whether it can be used.
+
+pub mod tool;
+pub mod version;
+
+pub use tool::Tool;
+pub use version::Version;
