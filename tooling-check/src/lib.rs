@@ -1,1 +1,26 @@
-//! Finds the tools that a step needs.
+//! Finds the tools that a Kubernetes deployment step needs, and says of each whether it can be used.
+//!
+//! In the order in which [`inventory()`] works:
+//! - [`tool`]: the programs that are known;
+//! - `locate`: where each lies, on a PATH or at a path that was chosen;
+//! - `memory`: what an earlier inventory learned about the same files;
+//! - `ask`: runs a program within bounds, and `contents` says why the kernel would not;
+//! - [`version`]: reads what it printed;
+//! - [`fault`]: what is wrong with a program, and what to do about it;
+//! - [`inventory`](mod@inventory): the line through all of these, and its findings.
+//!
+//! The library reads no environment variable and prints nothing: everything comes in by [`Search`].
+
+mod ask;
+mod contents;
+pub mod fault;
+pub mod inventory;
+mod locate;
+mod memory;
+pub mod tool;
+pub mod version;
+
+pub use fault::{Contents, Fault};
+pub use inventory::{Finding, Inventory, Search, State, inventory};
+pub use tool::Tool;
+pub use version::Version;
