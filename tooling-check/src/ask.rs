@@ -1,9 +1,9 @@
-//! Runs a program to hear one answer, within bounds: nothing of it outlives the question.
+//! Runs a program to hear one answer, within bounds: nothing of its process group outlives the question.
 //!
 //! The program gets an environment of the caller's list, no input, a process group of its own, a time limit and
 //! a limit on its output. It is listened to until it ends itself; a descendant that keeps the pipe open is not
-//! waited for. The whole group is killed *before* the program is reaped, for as long as its number is taken no
-//! stranger can have it. What left the group by `setsid` survives: only a subreaper could find it.
+//! waited for. The whole group is killed *before* the program is reaped: until then no stranger can have its
+//! number. What left the group by `setsid` survives: only a subreaper could find it.
 //!
 //! No thread, no runtime: `poll` on both pipes. Neither the command nor its raw output is ever formatted.
 

@@ -141,8 +141,9 @@ impl Finding {
 
 /// Finds the tools and says of each whether it can be used.
 ///
-/// Blocks until every tool that had to be asked has answered or its time was over. Starts no thread and leaves no
-/// process behind; changes nothing but the memory.
+/// Blocks until every tool that had to be asked has answered or its time was over, one after the other. Starts no
+/// thread, and leaves no process behind but one that a tool moved to a session of its own (`setsid`); writes nothing
+/// but the memory.
 #[must_use]
 pub fn inventory(tools: &[Tool], search: &Search<'_>) -> Inventory {
     let mut asker = Asker {
