@@ -1,13 +1,17 @@
 //! The payload: one YAML or JSON document in, a checked [`Step`] or all of its [`Problems`] out.
 //!
-//! `document` turns text into placed nodes, `wire` turns fields into checked values, `certificate` judges PEM.
+//! `document` turns text into placed nodes, `fields` walks them, `source` reads text sources, `trust` says what a
+//! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `url` URLs.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
 mod certificate;
 mod document;
+mod fields;
 mod problem;
 mod source;
+mod trust;
+mod url;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -104,6 +108,17 @@ pub struct Step {
     pub tools: BTreeMap<&'static str, PathBuf>,
     /// Bounds on the script.
     pub limits: Limits,
+    /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a secret, or another writing of it.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The field that it came from.
+    pub field: String,
+    /// The part.
+    pub secret: Secret,
 }
 
 /// A text, and whether it is a secret.
@@ -227,7 +242,8 @@ impl Step {
     #[must_use]
     pub fn secrets(&self) -> Vec<NamedSecret<'_>> {
         let mut all = self.target.secrets();
-        let texts = [("files", &self.files), ("environment", &self.environment), ("inherited", &self.inherited)];
+        let texts =
+            [("files", &self.files), ("environment", &self.environment), ("inherited", &self.inherited)];
         for (place, texts) in texts {
             for (name, text) in texts {
                 if let Text::Secret(secret) = text {
@@ -241,6 +257,9 @@ impl Step {
         for (index, secret) in self.secrets.iter().enumerate() {
             all.push(NamedSecret { field: format!("secrets[{index}]"), secret });
         }
+        all.extend(
+            self.parts.iter().map(|part| NamedSecret { field: part.field.clone(), secret: &part.secret }),
+        );
         all
     }
 }
@@ -248,11 +267,14 @@ impl Step {
 impl Target {
     fn secrets(&self) -> Vec<NamedSecret<'_>> {
         let mut all = Vec::new();
-        let mut add = |field: &str, secret| all.push(NamedSecret { field: format!("target.{field}"), secret });
+        let mut add =
+            |field: &str, secret| all.push(NamedSecret { field: format!("target.{field}"), secret });
         match &self.auth {
             Auth::Token(token) => add("auth.token", token),
             Auth::UsernamePassword { password, .. } => add("auth.usernamePassword.password", password),
-            Auth::ClientCertificate { private_key, .. } => add("auth.clientCertificate.privateKey", private_key),
+            Auth::ClientCertificate { private_key, .. } => {
+                add("auth.clientCertificate.privateKey", private_key)
+            }
             Auth::ServiceAccount { token, .. } => add("auth.serviceAccount.tokenFile", token),
             Auth::InCluster { token, .. } => add("auth.inCluster", token),
         }

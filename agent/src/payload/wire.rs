@@ -1,1 +1,234 @@
-//! To come.
+//! Fields to checked values: the payload's top level. Every problem is collected, none ends the reading.
+//!
+//! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `script` and `surroundings` below
+//! know the fields of their part; places and types are `fields`' business, text sources `source`'s.
+
+mod auth;
+mod inherit;
+mod script;
+mod target;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::fields::{Field, Fields, Reader};
+use super::problem::{Problems, quoted, suggestion};
+use super::trust::PathList;
+use super::{Step, Surroundings, TOOL_NAMES, document};
+use crate::limits::{Limits, parse_duration};
+use crate::secret::Secret;
+
+const FIELDS: [&str; 12] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "target",
+    "script",
+    "files",
+    "environment",
+    "inheritEnvironment",
+    "secrets",
+    "requires",
+    "tools",
+    "limits",
+];
+
+/// Reads and checks a payload. `name` is what problems call it, such as its file name.
+///
+/// # Errors
+/// All that is wrong with the payload, at once.
+pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step, Problems> {
+    let root = document::read(text).map_err(|problem| Problems::new(name, vec![*problem]))?;
+    let reader = Reader::new(surroundings);
+    let step = step(&reader, &Field { path: String::new(), node: &root });
+    reader.finish(step, name)
+}
+
+fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
+    let fields = reader.fields(root, &FIELDS)?;
+    word(reader, &fields, "apiVersion", "kubestep/v1");
+    word(reader, &fields, "kind", "Step");
+    let metadata = fields.required("metadata", reader).and_then(|field| metadata(reader, field));
+    let target = fields.required("target", reader).and_then(|field| target::read(reader, field));
+    let script = fields.required("script", reader).and_then(|field| script::read(reader, field));
+    let files = optional(&fields, "files", |field| script::files(reader, field));
+    let environment = optional(&fields, "environment", |field| script::environment(reader, field));
+    let inherited = inherit::read(reader, fields.get("inheritEnvironment"));
+    let secrets = optional(&fields, "secrets", |field| secrets(reader, field));
+    let requires = optional(&fields, "requires", |field| requires(reader, field));
+    let tools = optional(&fields, "tools", |field| tools(reader, field));
+    let limits = limits(reader, fields.get("limits"));
+
+    let ((name, labels), target, script) = (metadata?, target?, script?);
+    let mut step = Step {
+        name,
+        labels,
+        target: target.target,
+        script: script.script,
+        files: files?,
+        environment: environment?,
+        inherited: inherited?,
+        secrets: secrets?,
+        requires: requires?,
+        tools: tools?,
+        limits: limits?,
+        parts: target.parts,
+    };
+    inherit::add_proxy_parts(&mut step);
+    script::refuse_secret_arguments(reader, &step, &script.arguments);
+    Some(step)
+}
+
+/// What an optional field holds, or nothing of its kind.
+fn optional<'n, T: Default>(
+    fields: &Fields<'n>,
+    name: &str,
+    read: impl FnOnce(&Field<'n>) -> Option<T>,
+) -> Option<T> {
+    fields.get(name).map_or_else(|| Some(T::default()), read)
+}
+
+/// A field that can hold one word only.
+fn word(reader: &Reader<'_>, fields: &Fields<'_>, name: &str, expected: &str) {
+    let Some(field) = fields.required(name, reader) else { return };
+    let Some(found) = reader.text(field) else { return };
+    if found != expected {
+        reader.tell(field, format!("expected {}, found {}", quoted(expected), quoted(&found)));
+    }
+}
+
+fn metadata(reader: &Reader<'_>, field: &Field<'_>) -> Option<(String, BTreeMap<String, String>)> {
+    let fields = reader.fields(field, &["name", "labels"])?;
+    let name = fields.required("name", reader).and_then(|field| {
+        let name = reader.text(field)?;
+        if is_step_name(&name) {
+            return Some(name);
+        }
+        let told = format!(
+            "{} is no step name; expected 1 to 128 letters, digits, dots, dashes and underscores, \
+             with a letter or digit at both ends",
+            quoted(&name)
+        );
+        reader.tell(field, told);
+        None
+    });
+    let labels = optional(&fields, "labels", |field| {
+        let entries = reader.entries(field)?;
+        let labels = entries.into_iter().map(|(name, field)| Some((name.to_owned(), reader.text(&field)?)));
+        // Not a short-circuiting collect: every label's problem is to be told.
+        let labels: Vec<_> = labels.collect();
+        labels.into_iter().collect()
+    });
+    Some((name?, labels?))
+}
+
+/// `^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`
+fn is_step_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    bytes.len() <= 128
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+fn secrets(reader: &Reader<'_>, field: &Field<'_>) -> Option<Vec<Secret>> {
+    let read: Vec<_> = reader.list(field)?.iter().map(|field| reader.secret(field)).collect();
+    read.into_iter().collect()
+}
+
+/// The tool of that name; that there is none is told.
+fn tool(reader: &Reader<'_>, field: &Field<'_>, name: &str) -> Option<&'static str> {
+    let found = TOOL_NAMES.iter().find(|known| **known == name).copied();
+    if found.is_none() {
+        let told = match suggestion(name, &TOOL_NAMES) {
+            Some(meant) => format!("unknown tool {}; did you mean {}?", quoted(name), quoted(meant)),
+            None => format!("unknown tool {}; expected {}", quoted(name), TOOL_NAMES.join(", ")),
+        };
+        reader.tell(field, told);
+    }
+    found
+}
+
+fn requires(reader: &Reader<'_>, field: &Field<'_>) -> Option<Vec<&'static str>> {
+    let elements = reader.list(field)?;
+    let read = elements.iter().map(|field| tool(reader, field, &reader.text(field)?));
+    let read: Vec<_> = read.collect();
+    let mut names: Vec<&'static str> = Vec::new();
+    for name in read {
+        let name = name?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names)
+}
+
+fn tools(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<&'static str, PathBuf>> {
+    let entries = reader.entries(field)?;
+    let read = entries.iter().map(|(name, field)| {
+        let name = tool(reader, field, name);
+        let written = reader.filled_text(field)?;
+        let path = reader.absolute(&written);
+        if !reader.may_name(field, &path, PathList::Tools) {
+            return None;
+        }
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Some((name?, path)),
+            Ok(_) => {
+                reader.tell(
+                    field,
+                    format!("expected a program, found another kind of file at {}", quoted(&written)),
+                );
+                None
+            }
+            Err(error) => {
+                reader.unreadable(field, &written, &error);
+                None
+            }
+        }
+    });
+    let read: Vec<_> = read.collect();
+    read.into_iter().collect()
+}
+
+fn limits(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<Limits> {
+    let policy = &reader.surroundings.policy;
+    let default = Limits::default();
+    // A remote payload that says nothing gets no more than one that asks.
+    let grace = reader.bound(policy.max_grace).map_or(default.grace, |most| most.min(default.grace));
+    let default = Limits { timeout: reader.bound(policy.max_timeout), grace };
+    let Some(field) = field else { return Some(default) };
+    let fields = reader.fields(field, &["timeout", "grace"])?;
+    let duration = |field: &Field<'_>, most| {
+        let text = reader.text(field)?;
+        match parse_duration(&text) {
+            Ok(duration) if reader.may_last(field, duration, most) => Some(duration),
+            Ok(_) => None,
+            Err(error) => {
+                reader.tell(field, error.to_string());
+                None
+            }
+        }
+    };
+    let timeout = fields.get("timeout").map(|field| {
+        let timeout = duration(field, policy.max_timeout)?;
+        if timeout.is_zero() {
+            reader.tell_with_hint(
+                field,
+                "must be longer than 0s",
+                "leave it out for a script without a time limit",
+            );
+            return None;
+        }
+        Some(timeout)
+    });
+    let grace = fields.get("grace").map(|field| duration(field, policy.max_grace));
+    Some(Limits {
+        timeout: timeout.map_or(Some(default.timeout), |timeout| timeout.map(Some))?,
+        grace: grace.unwrap_or(Some(default.grace))?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

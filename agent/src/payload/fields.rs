@@ -1,0 +1,237 @@
+//! Walking the tree: fields by name, texts, lists; every misfit becomes a problem, and reading goes on.
+//!
+//! Promise: where a reader answers `None` for a field that is there, the reason was told. A value is never repeated.
+//! Which fields there are, and what makes a value right, is left to `wire`.
+
+use std::cell::RefCell;
+
+use super::Surroundings;
+use super::document::{Kind, Node};
+use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
+
+/// Fields of the contract that arrive with later versions; by path.
+const LATER: [&str; 19] = [
+    "target.namespacePolicy",
+    "target.auth.kubeconfig",
+    "target.auth.eks",
+    "target.auth.aks",
+    "target.auth.gke",
+    "target.auth.clientCertificate.pfx",
+    "target.auth.clientCertificate.password",
+    "outputKubeConfig",
+    "credentials",
+    "limits.login",
+    "limits.output",
+    "limits.outputPolicy",
+    "limits.memory",
+    "limits.pids",
+    "limits.cpu",
+    "notBefore",
+    "notAfter",
+    "concurrencyKey",
+    "retry",
+];
+
+/// What a field of a later version says.
+pub(super) const NOT_YET: &str = "this version of kubestep does not know it yet";
+
+/// A value and the path to it.
+#[derive(Clone)]
+pub(super) struct Field<'n> {
+    pub(super) path: String,
+    pub(super) node: &'n Node,
+}
+
+/// A mapping whose field names are known.
+pub(super) struct Fields<'n> {
+    mapping: Field<'n>,
+    found: Vec<(&'n str, Field<'n>)>,
+}
+
+impl<'n> Fields<'n> {
+    /// The field, where it stands in the payload.
+    pub(super) fn get(&self, name: &str) -> Option<&Field<'n>> {
+        self.found.iter().find(|(found, _)| *found == name).map(|(_, field)| field)
+    }
+
+    /// The field; that it is missing is told.
+    pub(super) fn required(&self, name: &str, reader: &Reader<'_>) -> Option<&Field<'n>> {
+        let field = self.get(name);
+        if field.is_none() {
+            let path = below(&self.mapping.path, name);
+            reader.push(Problem::new(self.mapping.node.place, path, "missing"));
+        }
+        field
+    }
+
+    /// The known fields that are there.
+    pub(super) fn found(&self) -> &[(&'n str, Field<'n>)] {
+        &self.found
+    }
+}
+
+/// Collects the problems while a payload is read.
+pub(super) struct Reader<'a> {
+    pub(super) surroundings: &'a Surroundings,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(surroundings: &'a Surroundings) -> Self {
+        Self { surroundings, problems: RefCell::default() }
+    }
+
+    pub(super) fn push(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Tells what is wrong with a field.
+    pub(super) fn tell(&self, field: &Field<'_>, message: impl Into<String>) {
+        self.push(Problem::new(field.node.place, &field.path, message));
+    }
+
+    /// Tells what is wrong with a field, and what to do.
+    pub(super) fn tell_with_hint(&self, field: &Field<'_>, message: impl Into<String>, hint: &str) {
+        self.push(Problem::new(field.node.place, &field.path, message).with_hint(hint));
+    }
+
+    /// The step, or everything that is wrong.
+    pub(super) fn finish<T>(self, read: Option<T>, source: &str) -> Result<T, Problems> {
+        let mut problems = self.problems.into_inner();
+        match read {
+            Some(read) if problems.is_empty() => Ok(read),
+            Some(_) | None => {
+                if problems.is_empty() {
+                    // Guards the promise above: a payload is never refused in silence.
+                    problems.push(Problem::new(Place::DOCUMENT, "", "the payload could not be read"));
+                }
+                Err(Problems::new(source, problems))
+            }
+        }
+    }
+
+    fn misfit(&self, field: &Field<'_>, expected: &str) {
+        let found = match &field.node.kind {
+            Kind::Tagged => {
+                let told = format!("expected {expected}, found a tag of its own, which is not supported");
+                return self.tell_with_hint(field, told, "remove the word that begins with !");
+            }
+            Kind::Null => "nothing",
+            Kind::Scalar(_) => "a single value",
+            Kind::Sequence(_) => "a list",
+            Kind::Mapping(_) => "a mapping",
+        };
+        self.tell(field, format!("expected {expected}, found {found}"));
+    }
+
+    /// A text as it is written. It may be empty, and holds no NUL.
+    pub(super) fn text(&self, field: &Field<'_>) -> Option<String> {
+        let Kind::Scalar(scalar) = &field.node.kind else {
+            self.misfit(field, "a text");
+            return None;
+        };
+        if scalar.inexact {
+            self.tell_with_hint(field, "expected a text, found a number with a fraction", "put it in quotes");
+            return None;
+        }
+        if scalar.text.contains('\0') {
+            self.tell(field, "holds a NUL character, which neither files, variables nor requests can carry");
+            return None;
+        }
+        Some(scalar.text.clone())
+    }
+
+    /// A text that is not empty.
+    pub(super) fn filled_text(&self, field: &Field<'_>) -> Option<String> {
+        let text = self.text(field)?;
+        if text.is_empty() {
+            self.tell(field, "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `true` or `false`, without quotes.
+    pub(super) fn truth(&self, field: &Field<'_>) -> Option<bool> {
+        match &field.node.kind {
+            Kind::Scalar(scalar) if !scalar.quoted && scalar.text == "true" => Some(true),
+            Kind::Scalar(scalar) if !scalar.quoted && scalar.text == "false" => Some(false),
+            Kind::Scalar(_) => {
+                self.tell(field, "expected true or false, without quotes");
+                None
+            }
+            Kind::Null | Kind::Sequence(_) | Kind::Mapping(_) | Kind::Tagged => {
+                self.misfit(field, "true or false");
+                None
+            }
+        }
+    }
+
+    /// The elements of a list.
+    pub(super) fn list<'n>(&self, field: &Field<'n>) -> Option<Vec<Field<'n>>> {
+        let Kind::Sequence(nodes) = &field.node.kind else {
+            self.misfit(field, "a list");
+            return None;
+        };
+        let element = |(index, node)| Field { path: format!("{}[{index}]", field.path), node };
+        Some(nodes.iter().enumerate().map(element).collect())
+    }
+
+    /// The entries of a mapping whose names are the payload's own.
+    pub(super) fn entries<'n>(&self, field: &Field<'n>) -> Option<Vec<(&'n str, Field<'n>)>> {
+        let Kind::Mapping(entries) = &field.node.kind else {
+            self.misfit(field, "a mapping");
+            return None;
+        };
+        let mut found = Vec::with_capacity(entries.len());
+        for (key, node) in entries {
+            if key.name == "<<" {
+                let told = "merge keys are not supported";
+                let problem = Problem::new(key.place, below(&field.path, "<<"), told);
+                self.push(problem.with_hint("write the fields out"));
+            } else {
+                found.push((key.name.as_str(), Field { path: below(&field.path, &key.name), node }));
+            }
+        }
+        Some(found)
+    }
+
+    /// How many entries a mapping has, known or not.
+    pub(super) fn entries_count(&self, field: &Field<'_>) -> usize {
+        match &field.node.kind {
+            Kind::Mapping(entries) => entries.len(),
+            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => 0,
+        }
+    }
+
+    /// The fields of a mapping; unknown ones are told.
+    pub(super) fn fields<'n>(&self, field: &Field<'n>, known: &[&str]) -> Option<Fields<'n>> {
+        let mut found = self.entries(field)?;
+        found.retain(|(name, entry)| {
+            let is_known = known.contains(name);
+            if !is_known {
+                self.unknown(field, name, entry, known);
+            }
+            is_known
+        });
+        Some(Fields { mapping: field.clone(), found })
+    }
+
+    fn unknown(&self, mapping: &Field<'_>, name: &str, entry: &Field<'_>, known: &[&str]) {
+        let place = match &mapping.node.kind {
+            Kind::Mapping(entries) => {
+                entries.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.place)
+            }
+            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => None,
+        };
+        let problem = |told: String| Problem::new(place.unwrap_or(entry.node.place), &entry.path, told);
+        if LATER.contains(&entry.path.as_str()) {
+            return self.push(problem("unknown field".into()).with_hint(NOT_YET));
+        }
+        self.push(problem(match suggestion(name, known) {
+            Some(meant) => format!("unknown field; did you mean {}?", quoted(meant)),
+            None if known.is_empty() => "unknown field; expected none here".into(),
+            None => format!("unknown field; expected {}", listed(known)),
+        }));
+    }
+}

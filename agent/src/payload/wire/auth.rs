@@ -1,0 +1,247 @@
+//! `target.auth`: exactly one method, and what it needs.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use super::target::{is_dns_label, part};
+use crate::payload::certificate::{self, Fault};
+use crate::payload::fields::{Field, Fields, Reader};
+use crate::payload::problem::listed;
+use crate::payload::{Auth, Part};
+use crate::secret::Secret;
+
+const METHODS: [&str; 5] = ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster"];
+
+/// The largest token or CA file that is read; etcd takes no object above 1.5 MB.
+const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
+
+/// What `auth` says.
+pub(super) enum Account {
+    /// An account for the server that the payload names.
+    Own(Own),
+    /// The pod's own, which brings its server; `None` where it could not be read.
+    Pod(Option<Pod>),
+    /// What is wrong was told.
+    Unreadable,
+}
+
+/// An account, and the parts of its secrets that are masked by themselves.
+pub(super) struct Own {
+    pub(super) auth: Auth,
+    pub(super) parts: Vec<Part>,
+}
+
+/// The pod's own account, and its cluster.
+pub(super) struct Pod {
+    pub(super) auth: Auth,
+    pub(super) server: String,
+    pub(super) certificate_authority: String,
+    pub(super) namespace: String,
+}
+
+pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Account {
+    let Some(fields) = reader.fields(field, &METHODS) else { return Account::Unreadable };
+    let names: Vec<&str> = fields.found().iter().map(|(name, _)| *name).collect();
+    // Every method that is there is read, so that its own problems are told as well.
+    let mut accounts: Vec<Account> =
+        fields.found().iter().map(|(name, field)| method(reader, name, field)).collect();
+    let has_unknown = reader.entries_count(field) > names.len();
+    match (accounts.pop(), names.as_slice()) {
+        (Some(account), [_]) => account,
+        (None, _) if has_unknown => Account::Unreadable,
+        (found, _) => {
+            let found = if found.is_none() { "none".into() } else { names.join(" and ") };
+            reader.tell(field, format!("expected exactly one of {}; found {found}", listed(&METHODS)));
+            Account::Unreadable
+        }
+    }
+}
+
+fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>) -> Account {
+    let bare = |auth: Option<Auth>| auth.map(|auth| Own { auth, parts: Vec::new() });
+    let own = match name {
+        "token" => {
+            bare(reader.secret(field).and_then(|token| check_token(reader, field, token)).map(Auth::Token))
+        }
+        "usernamePassword" => bare(username_password(reader, field)),
+        "clientCertificate" => client_certificate(reader, field),
+        "serviceAccount" => bare(service_account(reader, field)),
+        _ => return Account::Pod(in_cluster(reader, field)),
+    };
+    own.map_or(Account::Unreadable, Account::Own)
+}
+
+/// A token travels in an HTTP header: kubectl refuses a line break, and what surrounds it would be sent.
+fn check_token(reader: &Reader<'_>, field: &Field<'_>, token: Secret) -> Option<Secret> {
+    let text = token.expose();
+    let (told, hint) = if text.contains(['\n', '\r']) {
+        ("must not hold a line break", "YAML: write `|-` or quotes, as `|` adds one")
+    } else if text.trim() != text {
+        ("must not begin or end with a blank", "leave the blank out")
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        ("must not hold blanks, control characters or anything but ASCII", "is this the token itself?")
+    } else {
+        return Some(token);
+    };
+    reader.tell_with_hint(field, told, hint);
+    None
+}
+
+fn username_password(reader: &Reader<'_>, field: &Field<'_>) -> Option<Auth> {
+    let fields = reader.fields(field, &["username", "password"])?;
+    let username = fields.required("username", reader).and_then(|field| {
+        let (username, _) = reader.source_text(field)?;
+        let told = if username.is_empty() {
+            "must not be empty"
+        } else if username.contains(':') {
+            "must not hold a colon: basic authentication ends the name there"
+        } else if username.contains(char::is_control) {
+            "must not hold a line break or another control character"
+        } else {
+            return Some(username);
+        };
+        reader.tell(field, told);
+        None
+    });
+    let password = fields.required("password", reader).and_then(|field| {
+        let password = reader.secret(field)?;
+        if password.expose().contains(char::is_control) {
+            let told = "must not hold a line break or another control character";
+            reader.tell_with_hint(field, told, "YAML: write `|-` or quotes, as `|` adds a line break");
+            return None;
+        }
+        Some(password)
+    });
+    Some(Auth::UsernamePassword { username: username?, password: password? })
+}
+
+fn client_certificate(reader: &Reader<'_>, field: &Field<'_>) -> Option<Own> {
+    let fields = reader.fields(field, &["certificate", "privateKey"])?;
+    let judged = |field: &Field<'_>, judge: &dyn Fn(&[u8]) -> Result<certificate::Pem, Fault>| {
+        let source = reader.source(field)?;
+        match judge(&source.bytes) {
+            Ok(pem) => Some((pem, source.bytes)),
+            Err(fault) => {
+                tell_fault(reader, field, fault);
+                None
+            }
+        }
+    };
+    let now = reader.surroundings.now;
+    let chain = fields.required("certificate", reader);
+    let chain = chain.and_then(|field| judged(field, &|bytes| certificate::chain(bytes, now)));
+    let key_field = fields.required("privateKey", reader);
+    let key = key_field.and_then(|field| judged(field, &certificate::key));
+    let ((chain, _), (key, given)) = (chain?, key?);
+    if let Err(fault) = certificate::pair(&chain, &key) {
+        tell_fault(reader, key_field?, fault);
+        return None;
+    }
+    // Given as base64, it is a secret in that writing too, line breaks and all.
+    let given = String::from_utf8(given).ok().filter(|given| *given != key.text);
+    let name = "target.auth.clientCertificate.privateKey";
+    let parts = given.iter().map(|given| part(name, given)).collect();
+    let auth = Auth::ClientCertificate { certificate: chain.text, private_key: Secret::new(key.text) };
+    Some(Own { auth, parts })
+}
+
+/// Tells what is wrong with a certificate or key.
+pub(super) fn tell_fault(reader: &Reader<'_>, field: &Field<'_>, fault: Fault) {
+    match fault.hint {
+        Some(hint) => reader.tell_with_hint(field, fault.message, hint),
+        None => reader.tell(field, fault.message),
+    }
+}
+
+fn service_account(reader: &Reader<'_>, field: &Field<'_>) -> Option<Auth> {
+    let fields = reader.fields(field, &["tokenFile"])?;
+    let field = fields.required("tokenFile", reader)?;
+    let written = reader.filled_text(field)?;
+    let bytes = reader.file(field, &written, MAX_ACCOUNT_BYTES)?;
+    let token = token_of_file(reader, field, bytes)?;
+    Some(Auth::ServiceAccount { token_file: reader.absolute(&written), token })
+}
+
+/// A token file may end in white space: client-go trims it.
+fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u8>) -> Option<Secret> {
+    let text = reader.utf8(field, bytes)?;
+    let token = text.trim();
+    if token.is_empty() {
+        reader.tell(field, "the token file is empty");
+        return None;
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.tell(field, "the token file holds more than one word, or is no token");
+        return None;
+    }
+    Some(Secret::new(token.into()))
+}
+
+fn in_cluster(reader: &Reader<'_>, field: &Field<'_>) -> Option<Pod> {
+    let _: Fields<'_> = reader.fields(field, &[])?;
+    let server = pod_server(reader, field)?;
+    if !reader.may_use_in_cluster(field, &server) {
+        return None;
+    }
+    let folder = std::path::absolute(&reader.surroundings.service_account_folder).ok()?;
+    let token_file = folder.join("token");
+    let token = pod_file(reader, field, &token_file).and_then(|bytes| token_of_file(reader, field, bytes));
+    let authority = pod_file(reader, field, &folder.join("ca.crt")).and_then(|bytes| {
+        let judged = certificate::authority(&bytes);
+        judged
+            .map_err(|fault| {
+                tell_fault(reader, field, Fault { message: format!("ca.crt: {}", fault.message), ..fault })
+            })
+            .ok()
+    });
+    // Kubernetes writes the file into every pod; other makers of such folders leave it out.
+    let namespace = std::fs::read_to_string(folder.join("namespace")).unwrap_or_default();
+    let namespace = match namespace.trim() {
+        "" => "default".to_owned(),
+        name if is_dns_label(name) => name.to_owned(),
+        _ => {
+            reader.tell(field, "the pod's namespace file holds no namespace");
+            return None;
+        }
+    };
+    let auth = Auth::InCluster { token_file, token: token? };
+    Some(Pod { auth, server, certificate_authority: authority?.text, namespace })
+}
+
+fn pod_server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let variable = |name: &str| {
+        let value = reader.surroundings.environment.get(OsStr::new(name)).and_then(|value| value.to_str());
+        let value = value.filter(|value| !value.is_empty());
+        if value.is_none() {
+            let hint = "auth.inCluster works inside of a pod only";
+            reader.tell_with_hint(field, format!("the variable {name} is not set"), hint);
+        }
+        value
+    };
+    let (host, port) = (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"));
+    let (host, port) = (host?, port?);
+    let server = match host.contains(':') && !host.starts_with('[') {
+        true => format!("https://[{host}]:{port}"),
+        false => format!("https://{host}:{port}"),
+    };
+    match crate::payload::url::split(&server) {
+        Ok(url) if url.userinfo.is_none() && !url.has_query && !url.has_fragment => Some(server),
+        Ok(_) | Err(_) => {
+            reader.tell(field, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no host and port");
+            None
+        }
+    }
+}
+
+/// A file of the pod's account. The operator's policy judged the account as a whole.
+fn pod_file(reader: &Reader<'_>, field: &Field<'_>, path: &Path) -> Option<Vec<u8>> {
+    let read = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_ACCOUNT_BYTES => {
+            Err(io::Error::from(io::ErrorKind::FileTooLarge))
+        }
+        Ok(_) => std::fs::read(path),
+        Err(error) => Err(error),
+    };
+    read.map_err(|error| reader.unreadable(field, &path.to_string_lossy(), &error)).ok()
+}

@@ -1,0 +1,209 @@
+//! `target`: server, trust, proxy, namespace; the account is `auth`'s.
+
+use super::auth::{self, Account};
+use super::inherit;
+use crate::payload::certificate;
+use crate::payload::fields::{Field, Fields, Reader};
+use crate::payload::problem::quoted;
+use crate::payload::url::{self, is_dns_name};
+use crate::payload::{Part, Proxy, Target};
+use crate::secret::Secret;
+
+const FIELDS: [&str; 7] = [
+    "server",
+    "certificateAuthority",
+    "insecureSkipTlsVerify",
+    "tlsServerName",
+    "proxyUrl",
+    "namespace",
+    "auth",
+];
+
+/// What `inCluster` brings itself.
+const CONNECTION: [&str; 5] =
+    ["server", "certificateAuthority", "insecureSkipTlsVerify", "tlsServerName", "proxyUrl"];
+
+/// A target, and the parts of its secrets that are masked by themselves.
+pub(super) struct Read {
+    pub(super) target: Target,
+    pub(super) parts: Vec<Part>,
+}
+
+/// How to reach the cluster.
+struct Connection {
+    server: String,
+    certificate_authority: Option<String>,
+    insecure_skip_tls_verify: bool,
+    tls_server_name: Option<String>,
+    proxy: Option<Proxy>,
+}
+
+pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
+    let fields = reader.fields(field, &FIELDS)?;
+    let account = fields.required("auth", reader).map(|field| auth::read(reader, field));
+    let connection = match &account {
+        Some(Account::Pod(_)) => {
+            for field in CONNECTION.iter().filter_map(|name| fields.get(name)) {
+                reader.tell(field, "must be absent: auth.inCluster brings its own");
+            }
+            None
+        }
+        Some(Account::Own(_) | Account::Unreadable) | None => connection(reader, &fields),
+    };
+    let namespace = fields.get("namespace").map(|field| namespace(reader, field));
+    match account? {
+        Account::Unreadable => None,
+        Account::Pod(pod) => {
+            let pod = pod?;
+            let target = Target {
+                server: pod.server,
+                certificate_authority: Some(pod.certificate_authority),
+                insecure_skip_tls_verify: false,
+                tls_server_name: None,
+                proxy: None,
+                namespace: namespace.unwrap_or(Some(pod.namespace))?,
+                auth: pod.auth,
+            };
+            Some(Read { target, parts: Vec::new() })
+        }
+        Account::Own(own) => {
+            let (connection, namespace) = (connection?, namespace.unwrap_or(Some("default".into()))?);
+            let target = Target {
+                server: connection.server,
+                certificate_authority: connection.certificate_authority,
+                insecure_skip_tls_verify: connection.insecure_skip_tls_verify,
+                tls_server_name: connection.tls_server_name,
+                proxy: connection.proxy,
+                namespace,
+                auth: own.auth,
+            };
+            Some(Read { target, parts: own.parts })
+        }
+    }
+}
+
+fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
+    let server = fields.required("server", reader).and_then(|field| server(reader, field));
+    let authority = fields.get("certificateAuthority").map(|field| authority(reader, field));
+    let insecure = fields.get("insecureSkipTlsVerify").map(|field| {
+        let insecure = reader.truth(field)?;
+        if insecure && fields.get("certificateAuthority").is_some() {
+            reader.tell(field, "must not be true together with certificateAuthority; kubectl refuses both");
+        }
+        Some(insecure)
+    });
+    let tls_server_name = fields.get("tlsServerName").map(|field| {
+        let name = reader.text(field)?;
+        if !is_dns_name(&name) {
+            reader.tell(field, format!("expected a DNS name such as k8s.internal, found {}", quoted(&name)));
+            return None;
+        }
+        Some(name)
+    });
+    let proxy = fields.get("proxyUrl").map(|field| proxy(reader, field));
+    Some(Connection {
+        server: server?,
+        certificate_authority: present(authority)?,
+        insecure_skip_tls_verify: insecure.unwrap_or(Some(false))?,
+        tls_server_name: present(tls_server_name)?,
+        proxy: present(proxy)?,
+    })
+}
+
+/// A field that may be absent, but not wrong.
+fn present<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |value| value.map(Some))
+}
+
+fn server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let text = reader.filled_text(field)?;
+    let hint = "such as https://k8s.example:6443";
+    let url = match url::split(&text) {
+        Ok(url) => url,
+        Err(fault) => {
+            reader.tell_with_hint(field, fault, hint);
+            return None;
+        }
+    };
+    let mut faults = Vec::new();
+    if url.scheme.eq_ignore_ascii_case("http") {
+        faults.push("must be https; kubectl sends no credentials over http");
+    } else if !url.scheme.eq_ignore_ascii_case("https") {
+        faults.push("must be https");
+    }
+    if url.userinfo.is_some() {
+        faults.push("must not hold a user or password; they belong in target.auth");
+    }
+    if url.has_query {
+        faults.push("must not hold a query (?…)");
+    }
+    if url.has_fragment {
+        faults.push("must not hold a fragment (#…)");
+    }
+    for fault in &faults {
+        reader.tell(field, *fault);
+    }
+    faults.is_empty().then_some(text)
+}
+
+fn authority(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let source = reader.source(field)?;
+    match certificate::authority(&source.bytes) {
+        Ok(pem) => Some(pem.text),
+        Err(fault) => {
+            auth::tell_fault(reader, field, fault);
+            None
+        }
+    }
+}
+
+fn proxy(reader: &Reader<'_>, field: &Field<'_>) -> Option<Proxy> {
+    let secret = reader.secret(field)?;
+    let hint = "such as http://proxy:3128";
+    let url = match url::split(secret.expose()) {
+        Ok(url) => url,
+        Err(fault) => {
+            reader.tell_with_hint(field, fault, hint);
+            return None;
+        }
+    };
+    if !["http", "https", "socks5"].iter().any(|scheme| url.scheme.eq_ignore_ascii_case(scheme)) {
+        reader.tell_with_hint(field, "expected a URL with http, https or socks5", hint);
+        return None;
+    }
+    if url.has_query || url.has_fragment {
+        reader.tell_with_hint(field, "must not hold a query or fragment", hint);
+        return None;
+    }
+    let leaves = inherit::leaves(url.userinfo);
+    Some(Proxy { url: secret, leaves })
+}
+
+fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let name = reader.text(field)?;
+    if !is_dns_label(&name) {
+        let told = format!(
+            "{} is no namespace; expected at most 63 lower-case letters, digits and dashes, \
+             with a letter or digit at both ends",
+            quoted(&name)
+        );
+        reader.tell(field, told);
+        return None;
+    }
+    Some(name)
+}
+
+/// A DNS label as Kubernetes wants it for namespaces (RFC 1123).
+pub(super) fn is_dns_label(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    bytes.len() <= 63
+        && bytes.first().is_some_and(letter)
+        && bytes.last().is_some_and(letter)
+        && bytes.iter().all(|byte| letter(byte) || *byte == b'-')
+}
+
+/// A secret of a target's part.
+pub(super) fn part(field: &str, text: &str) -> Part {
+    Part { field: field.into(), secret: Secret::new(text.into()) }
+}
