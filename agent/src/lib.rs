@@ -1,8 +1,23 @@
-//! kubestep: runs one deployment step against Kubernetes. The modules, in the order in which a step meets them.
+//! kubestep: runs one deployment step against Kubernetes. A map of the modules; ARCHITECTURE.md says more.
 
+// The line, in the order in which a step meets it.
+pub mod kubeconfig;
+pub mod outcome;
+pub mod payload;
+pub mod plan;
+pub mod script;
+pub mod step;
+pub mod supervise;
+pub mod workspace;
+
+// What the line rests on.
 pub mod limits;
+pub mod log;
 pub mod mask;
 pub mod message;
 pub mod secret;
-pub mod supervise;
-pub mod workspace;
+
+// What surrounds it.
+pub mod cli;
+pub mod commands;
+pub mod settings;

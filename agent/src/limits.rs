@@ -11,6 +11,9 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a tree may take to go after KILL before its survivors are given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What stands in a log instead of a secret, where nobody says otherwise (payload.md 3).
+pub const DEFAULT_MASK: &str = "********";
+
 /// A payload's bounds on its script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

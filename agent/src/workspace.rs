@@ -271,7 +271,7 @@ mod tests {
         let closed = folders.step().join("closed");
         fs::create_dir(&closed).expect("made");
         fs::write(closed.join("file"), "x").expect("written");
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).expect("closed");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).expect("closed");
         folders.remove().expect("removed");
     }
 

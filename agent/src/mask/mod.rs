@@ -15,9 +15,6 @@ use crate::secret::Secret;
 use patterns::Patterns;
 pub use stream::Stream;
 
-/// What stands in a log instead of a secret.
-pub const DEFAULT_MASK: &str = "********";
-
 /// The shortest secret that is masked, in bytes; a shorter one would strike ordinary text.
 pub const SHORTEST: usize = 4;
 

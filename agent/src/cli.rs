@@ -1,0 +1,134 @@
+//! What was typed. Nothing is resolved here; `settings` says what it means.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubestep",
+    version,
+    about = "Runs a deployment step against Kubernetes: credentials in, masked log and result out",
+    long_about = "Runs a deployment step against Kubernetes.\n\n\
+        A payload (YAML or JSON) names a cluster, an account and a script. kubestep writes a temporary \
+        KUBECONFIG, runs the script with it under supervision, masks every secret in the live log, and leaves \
+        nothing behind.",
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one step, and exit with its script's code
+    #[command(long_about = RUN_ABOUT, after_long_help = RUN_HELP)]
+    Run(RunArguments),
+}
+
+/// `kubestep run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The payload, a YAML or JSON file; `-` reads standard input
+    #[arg(value_name = "STEP")]
+    pub step: PathBuf,
+    /// Write the result, a JSON document, to this file (0600, complete or not at all)
+    #[arg(long, value_name = "FILE")]
+    pub result: Option<PathBuf>,
+    /// Say nothing but errors (the script's own output stays)
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice, everything
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// How the agent's own lines look on standard error
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What stands in the log in place of a secret [default: ********]
+    #[arg(long, value_name = "TEXT")]
+    pub mask: Option<String>,
+    /// Whom the payload speaks for: `local`, the caller; `remote`, somebody who may name only what the config allows
+    #[arg(long, value_name = "ORIGIN", default_value = "local")]
+    pub origin: PayloadOrigin,
+    /// The operator's config, TOML (keys below)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where tools that were tried are remembered
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// How the agent's own lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// Whom a payload speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PayloadOrigin {
+    /// The caller.
+    Local,
+    /// Somebody else.
+    Remote,
+}
+
+const RUN_ABOUT: &str = "Run one step, and exit with its script's code.\n\n\
+    Standard output is the script's, with every secret masked; so is standard error, with the agent's own lines \
+    between (each begins with `kubestep: `).";
+
+const RUN_HELP: &str = r#"Examples:
+  A step with a token from the environment:
+    $ cat step.yaml
+    apiVersion: kubestep/v1
+    kind: Step
+    metadata: {name: deploy-web}
+    target:
+      server: https://k8s.example:6443
+      certificateAuthority: {fromFile: ca.pem}
+      namespace: shop
+      auth: {token: {fromEnv: TOKEN}}
+    script:
+      body: |
+        kubectl apply -f app.yaml
+    files: {app.yaml: {fromFile: app.yaml}}
+    $ TOKEN=… kubestep run step.yaml --result result.json
+
+  From a pipe, the log for machines:
+    $ generate-step | kubestep run - --log-format json
+
+Exit codes:
+  the script's own   the script ran to its end (128+n: signal n ended it)
+  64  wrong command line, STEP not readable, or --result not writable
+  65  the payload is wrong, or not allowed
+  69  a tool is missing or broken
+  70  a fault of the agent or its machine
+  124 limits.timeout has passed
+  129, 130, 143  HUP, INT, TERM: the script gets TERM, after limits.grace KILL; a second INT or TERM kills at once
+  141 nobody reads standard output any more
+  The result's `reason` tells one from another where the script's own code is the same.
+
+Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
+  stateDir = "/var/lib/kubestep"     # also KUBESTEP_STATE_DIR
+  mask = "********"                  # also KUBESTEP_MASK
+  logFormat = "text"                 # or "json"; also KUBESTEP_LOG_FORMAT
+  serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
+  [remote]                           # what a payload with --origin remote may name
+  environment = ["APP_*"]            # for fromEnv and inheritEnvironment
+  files = ["/srv/steps"]             # folders for fromFile, script.file, workingDirectory, tokenFile
+  tools = ["/opt/tools"]             # folders for tools
+  inCluster = ["https://10.0.0.1:443"]  # servers that the pod's own account may be sent to
+  [maxima]                           # the largest limits of a remote payload
+  timeout = "2h"
+  grace = "1m"
+  The config's own place: --config, else KUBESTEP_CONFIG; none otherwise.
+"#;

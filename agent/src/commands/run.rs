@@ -1,0 +1,179 @@
+//! `kubestep run STEP`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::{SOFTWARE, USAGE};
+use crate::cli::{LogFormat, PayloadOrigin, RunArguments};
+use crate::log::{Format, Level, Log, Voice};
+use crate::mask::Masker;
+use crate::outcome::Record;
+use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
+use crate::settings::{Environment, Settings, SettingsError};
+use crate::step::{self, Context, Outcome, Request};
+use crate::supervise::{self, StopReason};
+use crate::workspace::Roots;
+
+/// What ends the command before there is a step.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the payload {path} cannot be read")]
+    Payload {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the result {path} cannot be written")]
+    Result {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs one step, and gives the exit code.
+#[must_use]
+pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
+    let prepared =
+        Settings::resolve(arguments, &environment).map_err(UsageError::from).and_then(|settings| {
+            prove_writable(arguments.result.as_deref())?;
+            let request = request(arguments, &settings, environment)?;
+            Ok((settings, request))
+        });
+    match prepared {
+        Ok((settings, request)) => run_step(arguments, &settings, &request).unwrap_or_else(|error| {
+            complain(&format!("the agent cannot work on this machine: {error}"));
+            SOFTWARE
+        }),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+            complain(&format!("{error}{cause}"));
+            USAGE
+        }
+    }
+}
+
+fn run_step(arguments: &RunArguments, settings: &Settings, request: &Request) -> io::Result<u8> {
+    supervise::tree::hide_memory()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(with_log(settings, voice(arguments, settings), request))?;
+    // A writer that hangs on its reader, or a tool that was being tried, must not hold the exit.
+    runtime.shutdown_background();
+    if let Some(path) = &arguments.result
+        && let Err(error) = outcome.result.write(path)
+    {
+        complain(&format!("the result {} cannot be written: {error}", path.display()));
+        return Ok(SOFTWARE);
+    }
+    Ok(outcome.verdict.exit_code)
+}
+
+async fn with_log(settings: &Settings, voice: Voice, request: &Request) -> io::Result<Outcome> {
+    let (stop, stops) = mpsc::unbounded_channel();
+    listen(&stop)?;
+    let masker = Masker::new(&settings.mask);
+    let log = Log::open(masker.clone(), voice, move || {
+        // A step that is over needs no news.
+        let _ = stop.send(StopReason::LogClosed);
+    })?;
+    let subscriber = tracing_subscriber::registry().with(log.diagnostics());
+    // There is one command a process; a second subscriber is a test's, and keeps its first one.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    let context = Context::new(&log, masker, stops, Record::begin(request.surroundings.now));
+    Ok(step::run(request, context).await)
+}
+
+/// Turns signals into reasons to stop.
+fn listen(stop: &mpsc::UnboundedSender<StopReason>) -> io::Result<()> {
+    for (kind, reason) in [
+        (SignalKind::hangup(), StopReason::Hangup),
+        (SignalKind::interrupt(), StopReason::Interrupt),
+        (SignalKind::terminate(), StopReason::Terminate),
+    ] {
+        let (mut signal, stop) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move { while signal.recv().await.is_some() && stop.send(reason).is_ok() {} });
+    }
+    Ok(())
+}
+
+fn voice(arguments: &RunArguments, settings: &Settings) -> Voice {
+    let least = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Level::Error,
+        (false, 0) => Level::Info,
+        (false, 1) => Level::Debug,
+        (false, _) => Level::Trace,
+    };
+    let format = match settings.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    Voice { format, least }
+}
+
+fn request(
+    arguments: &RunArguments,
+    settings: &Settings,
+    environment: Environment,
+) -> Result<Request, UsageError> {
+    let from_stdin = arguments.step == Path::new("-");
+    let unreadable = |source| UsageError::Payload { path: arguments.step.clone(), source };
+    let text = if from_stdin { read(io::stdin().lock()) } else { File::open(&arguments.step).and_then(read) };
+    let here = std::path::absolute(if from_stdin { Path::new(".") } else { &arguments.step });
+    let here = here.map_err(unreadable)?;
+    let folder = if from_stdin { here } else { here.parent().map_or(here.clone(), Path::to_owned) };
+    let remote = &settings.remote;
+    let policy = Policy {
+        environment: remote.environment.clone(),
+        files: remote.files.clone(),
+        tools: remote.tools.clone(),
+        in_cluster_servers: remote.in_cluster.clone(),
+        max_timeout: settings.max_timeout,
+        max_grace: settings.max_grace,
+    };
+    let origin = match arguments.origin {
+        PayloadOrigin::Local => Origin::Local,
+        PayloadOrigin::Remote => Origin::Remote,
+    };
+    let service_account_folder = settings.service_account_dir.clone();
+    let now = jiff::Timestamp::now();
+    Ok(Request {
+        text: text.map_err(unreadable)?,
+        source: arguments.step.display().to_string(),
+        surroundings: Surroundings { environment, folder, service_account_folder, now, origin, policy },
+        program: settings.program.clone(),
+        roots: Roots { private: settings.private_roots.clone(), work: settings.work_root.clone() },
+        state: settings.state_dir.clone(),
+    })
+}
+
+/// One byte more than a payload may have: the payload's reader says that it is too large.
+fn read(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    source.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Before anything is done, so that no step runs whose result would be lost.
+fn prove_writable(result: Option<&Path>) -> Result<(), UsageError> {
+    let Some(path) = result else { return Ok(()) };
+    let failed = |source| UsageError::Result { path: path.to_owned(), source };
+    // The result replaces what is there, and a device or a pipe must not be replaced.
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+        return Err(failed(io::Error::other("it is there already and is no regular file")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".kubestep-result-").tempfile_in(folder).map(drop).map_err(failed)
+}
+
+/// There is no log yet, or none any more, and so far no secret was read.
+fn complain(message: &str) {
+    // Where nobody reads stderr the exit code has to do.
+    let _ = writeln!(io::stderr(), "kubestep: error: {message}");
+}

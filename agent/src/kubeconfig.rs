@@ -1,0 +1,74 @@
+//! The one kubeconfig of a step, for one cluster, one user and one context.
+//!
+//! Written as JSON, which is YAML: no kubectl has ever read a JSON text as anything but what it says, whereas a
+//! namespace called `on` or `no` is a boolean to YAML writers that do not quote it.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::payload::{Auth, Target};
+use crate::plan::Plan;
+use crate::workspace::{Workspace, WorkspaceError};
+
+/// The cluster, the user and the context have this name.
+const NAME: &str = "kubestep";
+
+/// The document; whoever asks for it answers for where it goes.
+#[must_use]
+pub fn document(plan: &Plan) -> Value {
+    let target = &plan.step.target;
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": NAME, "cluster": cluster(target)}],
+        "users": [{"name": NAME, "user": user(&target.auth)}],
+        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": target.namespace}}],
+        "current-context": NAME,
+    })
+}
+
+/// Writes the document, 0600, and gives its path.
+///
+/// # Errors
+/// [`WorkspaceError`] where there is no room for it.
+pub fn write(plan: &Plan, workspace: &Workspace) -> Result<PathBuf, WorkspaceError> {
+    workspace.write("kubeconfig", document(plan).to_string().as_bytes())
+}
+
+fn cluster(target: &Target) -> Map<String, Value> {
+    let mut cluster = Map::new();
+    cluster.insert("server".into(), json!(target.server));
+    if let Some(pem) = &target.certificate_authority {
+        cluster.insert("certificate-authority-data".into(), json!(STANDARD.encode(pem)));
+    }
+    if target.insecure_skip_tls_verify {
+        cluster.insert("insecure-skip-tls-verify".into(), json!(true));
+    }
+    if let Some(name) = &target.tls_server_name {
+        cluster.insert("tls-server-name".into(), json!(name));
+    }
+    if let Some(proxy) = &target.proxy {
+        cluster.insert("proxy-url".into(), json!(proxy.url.expose()));
+    }
+    cluster
+}
+
+fn user(auth: &Auth) -> Value {
+    match auth {
+        Auth::Token(token) => json!({"token": token.expose()}),
+        Auth::UsernamePassword { username, password } => {
+            json!({"username": username, "password": password.expose()})
+        }
+        Auth::ClientCertificate { certificate, private_key } => json!({
+            "client-certificate-data": STANDARD.encode(certificate),
+            "client-key-data": STANDARD.encode(private_key.expose()),
+        }),
+        // The file and not what it holds: whoever renews it does so while the script runs.
+        Auth::ServiceAccount { token_file, .. } | Auth::InCluster { token_file, .. } => {
+            json!({"tokenFile": token_file})
+        }
+    }
+}

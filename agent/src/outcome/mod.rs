@@ -1,0 +1,177 @@
+//! Ending or error in; exit code, reason, words and the result document out: one table, in [`verdict`].
+
+mod document;
+mod record;
+
+use crate::payload::Problems;
+use crate::plan::PlanError;
+use crate::script::ScriptError;
+use crate::supervise::{Ending, Exit, StopReason, SuperviseError};
+use crate::workspace::WorkspaceError;
+
+pub use document::StepResult;
+pub use record::Record;
+
+/// Why a step ended: a closed list, never reworded (payload.md 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Reason {
+    /// The script ran to its end with code 0.
+    Completed,
+    /// The script ran to its end with another code, or a signal ended it.
+    ScriptFailed,
+    /// The payload is wrong, or not allowed.
+    Refused,
+    /// The machine lacks what the step needs.
+    SetupFailed,
+    /// A fault of the agent itself, or of its machine.
+    AgentFailed,
+    /// `limits.timeout` has passed.
+    TimedOut,
+    /// HUP, INT or TERM to the agent.
+    Cancelled,
+    /// Nobody reads stdout any more.
+    LogClosed,
+}
+
+/// What can keep a step from its end.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The payload is wrong.
+    #[error(transparent)]
+    Refused(#[from] Problems),
+    /// Tools are missing.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The supervisor failed.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    /// The workspace cannot be written.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The script cannot be staged.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// The tools could not be looked for.
+    #[error("the search for tools failed")]
+    Inventory,
+    /// It was stopped before the script began.
+    #[error("stopped before the script began")]
+    Stopped(StopReason),
+}
+
+/// How a step is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The agent's own exit code.
+    pub exit_code: u8,
+    /// The reason in the result.
+    pub reason: Reason,
+    /// What happened, for people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// The table.
+#[must_use]
+pub fn verdict(done: &Result<Ending, StepError>) -> Verdict {
+    match done {
+        Ok(ending) if ending.lost => agent_failed("the supervisor process was ended".into(), None),
+        Ok(Ending { stopped: Some(reason), .. }) => stopped(*reason),
+        Ok(Ending { exit: Some(exit), .. }) => script_ended(*exit),
+        Ok(Ending { exit: None, .. }) => agent_failed("nobody saw how the script ended".into(), None),
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: &StepError) -> Verdict {
+    let message = with_causes(error);
+    match error {
+        StepError::Refused(_) => Verdict { exit_code: 65, reason: Reason::Refused, message, hint: None },
+        StepError::Plan(plan) => setup_failed(message, plan.hint()),
+        StepError::Supervise(SuperviseError::NotSpawned(_)) => {
+            setup_failed(message, "run the interpreter by hand to see what is wrong with it".into())
+        }
+        StepError::Stopped(reason) => stopped(*reason),
+        StepError::Supervise(_) | StepError::Workspace(_) | StepError::Script(_) | StepError::Inventory => {
+            let hint = message.contains("No space left on device").then(|| {
+                "free some space there, or name another folder by TMPDIR or XDG_RUNTIME_DIR".to_owned()
+            });
+            agent_failed(message, hint)
+        }
+    }
+}
+
+fn script_ended(exit: Exit) -> Verdict {
+    let (code, message) = match exit {
+        Exit::Code(0) => {
+            let message = "the script completed".to_owned();
+            return Verdict { exit_code: 0, reason: Reason::Completed, message, hint: None };
+        }
+        Exit::Code(code) => (code, format!("the script exited with code {code}")),
+        Exit::Signal(signal) => (128 + signal, format!("the script was ended by signal {signal}")),
+    };
+    let exit_code = u8::try_from(code).unwrap_or(u8::MAX);
+    Verdict { exit_code, reason: Reason::ScriptFailed, message, hint: None }
+}
+
+fn stopped(reason: StopReason) -> Verdict {
+    let (exit_code, reason, message) = match reason {
+        StopReason::TimedOut => (124, Reason::TimedOut, "limits.timeout has passed"),
+        StopReason::Hangup => (129, Reason::Cancelled, "cancelled by HUP"),
+        StopReason::Interrupt => (130, Reason::Cancelled, "cancelled by INT"),
+        StopReason::Terminate => (143, Reason::Cancelled, "cancelled by TERM"),
+        StopReason::LogClosed => (141, Reason::LogClosed, "nobody reads the log any more"),
+    };
+    Verdict { exit_code, reason, message: message.to_owned(), hint: None }
+}
+
+fn setup_failed(message: String, hint: String) -> Verdict {
+    Verdict { exit_code: 69, reason: Reason::SetupFailed, message, hint: Some(hint) }
+}
+
+fn agent_failed(message: String, hint: Option<String>) -> Verdict {
+    Verdict { exit_code: 70, reason: Reason::AgentFailed, message, hint }
+}
+
+/// The error and its causes, each once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        message = format!("{message}: {next}");
+        cause = next.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reason, StepError, verdict};
+    use crate::supervise::{Ending, Exit, StopReason};
+
+    const ENDED: Ending = Ending { exit: Some(Exit::Code(0)), stopped: None, survived: false, lost: false };
+
+    #[test]
+    fn each_ending_has_the_code_and_the_reason_of_the_contract() {
+        use StopReason::{Hangup, Interrupt, LogClosed, Terminate, TimedOut};
+        let with = |exit, stopped| Ok(Ending { exit, stopped, ..ENDED });
+        for (done, code, reason) in [
+            (with(Some(Exit::Code(0)), None), 0, Reason::Completed),
+            (with(Some(Exit::Code(3)), None), 3, Reason::ScriptFailed),
+            (with(Some(Exit::Signal(9)), None), 137, Reason::ScriptFailed),
+            (with(Some(Exit::Code(0)), Some(TimedOut)), 124, Reason::TimedOut),
+            (with(None, Some(Hangup)), 129, Reason::Cancelled),
+            (with(Some(Exit::Signal(2)), Some(Interrupt)), 130, Reason::Cancelled),
+            (with(Some(Exit::Signal(15)), Some(Terminate)), 143, Reason::Cancelled),
+            (with(Some(Exit::Code(1)), Some(LogClosed)), 141, Reason::LogClosed),
+            (with(None, None), 70, Reason::AgentFailed),
+            (Ok(Ending { lost: true, ..ENDED }), 70, Reason::AgentFailed),
+            (Err(StepError::Stopped(Terminate)), 143, Reason::Cancelled),
+            (Err(StepError::Inventory), 70, Reason::AgentFailed),
+        ] {
+            let verdict = verdict(&done);
+            assert_eq!((verdict.exit_code, verdict.reason), (code, reason), "{done:?}");
+        }
+    }
+}

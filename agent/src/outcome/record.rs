@@ -1,0 +1,112 @@
+//! What is known of a step so far, collected along the line; at the end it becomes the result document.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::document::{
+    Agent, LogSummary, Metadata, Phase, ScriptEnd, StepResult, TargetSummary, ToolSummary,
+};
+use super::{StepError, Verdict};
+use crate::log::Totals;
+use crate::payload::Step;
+use crate::plan::{Plan, Warning};
+use crate::supervise::{Ending, Exit};
+
+/// The collection.
+pub struct Record {
+    started: Timestamp,
+    metadata: Metadata,
+    target: Option<TargetSummary>,
+    tools: Vec<ToolSummary>,
+    phases: Vec<Phase>,
+    current: Option<(&'static str, Instant)>,
+    /// In the order in which they came up.
+    pub warnings: Vec<Warning>,
+}
+
+impl Record {
+    /// Begins with the time.
+    #[must_use]
+    pub fn begin(now: Timestamp) -> Self {
+        let (metadata, tools, phases, warnings) = (Metadata::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { started: now, metadata, target: None, tools, phases, current: None, warnings }
+    }
+
+    /// Begins a phase, and ends the one before. The names are a closed list: plan, workspace, script, log.
+    pub fn phase(&mut self, name: &'static str) {
+        self.end_phase();
+        self.current = Some((name, Instant::now()));
+    }
+
+    fn end_phase(&mut self) {
+        if let Some((name, since)) = self.current.take() {
+            // To a tenth: more digits would only be noise.
+            let milliseconds = (since.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+            self.phases.push(Phase { name, milliseconds });
+        }
+    }
+
+    /// Which step it is.
+    pub fn step(&mut self, step: &Step) {
+        self.metadata = Metadata { name: Some(step.name.clone()), labels: step.labels.clone() };
+        let target = &step.target;
+        self.target = Some(TargetSummary {
+            server: target.server.clone(),
+            namespace: target.namespace.clone(),
+            auth: target.auth.method(),
+        });
+    }
+
+    /// What was decided.
+    pub fn plan(&mut self, plan: &Plan) {
+        let summary = |tool: &crate::plan::ChosenTool| ToolSummary {
+            name: tool.name,
+            path: tool.path.clone(),
+            version: tool.version.clone(),
+        };
+        self.tools = plan.tools.iter().map(summary).collect();
+        self.warnings.extend(plan.warnings.iter().cloned());
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn finish(mut self, done: &Result<Ending, StepError>, verdict: &Verdict, log: Totals) -> StepResult {
+        self.end_phase();
+        let exit = done.as_ref().ok().and_then(|ending| ending.exit);
+        StepResult {
+            api_version: "kubestep/v1",
+            kind: "StepResult",
+            metadata: self.metadata,
+            reason: verdict.reason,
+            exit_code: verdict.exit_code,
+            script: exit.map(script_end),
+            message: verdict.message.clone(),
+            hint: verdict.hint.clone(),
+            started_at: milliseconds(self.started),
+            finished_at: milliseconds(Timestamp::now()),
+            agent: Agent { version: env!("CARGO_PKG_VERSION") },
+            target: self.target,
+            tools: self.tools,
+            phases: self.phases,
+            log: LogSummary {
+                stdout_bytes: log.stdout,
+                stderr_bytes: log.stderr,
+                masked: log.masked,
+                dropped: log.dropped,
+            },
+            warnings: self.warnings,
+        }
+    }
+}
+
+fn script_end(exit: Exit) -> ScriptEnd {
+    match exit {
+        Exit::Code(code) => ScriptEnd { exit_code: Some(code), signal: None },
+        Exit::Signal(signal) => ScriptEnd { exit_code: None, signal: Some(signal) },
+    }
+}
+
+fn milliseconds(time: Timestamp) -> String {
+    format!("{time:.3}")
+}

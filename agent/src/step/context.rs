@@ -1,0 +1,241 @@
+//! What accompanies a step along its line: its log, its masker, whoever may stop it, and what is known so far.
+
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tooling_check::{Inventory, Search, Tool};
+
+use crate::limits::{Limits, READER_PATIENCE};
+use crate::log::{Level, Line, Log, Sink};
+use crate::mask::{self, Masked, Masker};
+use crate::message::Scanner;
+use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
+use crate::payload::Step;
+use crate::plan::{Plan, Warning, WarningCode, search_path, tools_of};
+use crate::supervise::{Command, Ended, Ending, Output, StopReason, SuperviseError, Supervisor};
+use crate::workspace::Workspace;
+
+/// Reasons to stop, as they come: signals, a closed log.
+pub type Stops = mpsc::UnboundedReceiver<StopReason>;
+
+/// What accompanies a step.
+pub struct Context<'a> {
+    log: &'a Log,
+    masker: Masker,
+    stops: Stops,
+    /// What is known so far.
+    pub(super) record: Record,
+    /// Once it is started; it is closed on every path.
+    pub(super) supervisor: Option<Supervisor>,
+    /// Until when the reader of the log is waited for; set by the first stop.
+    reader_until: Option<Instant>,
+}
+
+impl<'a> Context<'a> {
+    /// A context at the beginning of its step.
+    #[must_use]
+    pub fn new(log: &'a Log, masker: Masker, stops: Stops, record: Record) -> Self {
+        Self { log, masker, stops, record, supervisor: None, reader_until: None }
+    }
+
+    /// Masks the step's secrets from here on, and notes whose step it is.
+    pub(super) fn learn(&mut self, step: &Step) {
+        self.record.step(step);
+        let secrets = step.secrets();
+        let answers = self.masker.add(secrets.iter().map(|named| named.secret));
+        for (named, answer) in secrets.iter().zip(answers) {
+            if answer.is_err() {
+                self.warn(Warning {
+                    code: WarningCode::SecretTooShort,
+                    message: format!(
+                        "{} has fewer than {} bytes and is not masked",
+                        named.field,
+                        mask::SHORTEST
+                    ),
+                    hint: Some("a secret that short would mask ordinary text; use a longer one".into()),
+                });
+            }
+        }
+    }
+
+    /// Looks for the step's tools, on a thread of its own: a tool that is tried may take its time.
+    pub(super) async fn inventory(
+        &mut self,
+        step: &Step,
+        memory: Option<&Path>,
+    ) -> Result<Inventory, StepError> {
+        let tools = tools_of(step);
+        let chosen =
+            step.tools.iter().filter_map(|(name, path)| Some((Tool::named(name)?, path.clone()))).collect();
+        let path = OsString::from(search_path(step));
+        let home = step.inherited.get("HOME").map(|home| PathBuf::from(home.expose()));
+        let memory = memory.and_then(made);
+        let search = tokio::task::spawn_blocking(move || {
+            let (home, memory) = (home.as_deref(), memory.as_deref());
+            let search = Search { home, memory, ..Search::new(&path, &chosen) };
+            tooling_check::inventory(&tools, &search)
+        });
+        tokio::select! {
+            biased;
+            Some(reason) = self.stops.recv() => Err(StepError::Stopped(reason)),
+            inventory = search => inventory.map_err(|_| StepError::Inventory),
+        }
+    }
+
+    /// Says what will be run, where, and as whom.
+    pub(super) fn announce(&mut self, plan: &Plan) {
+        self.record.plan(plan);
+        for warning in plan.warnings.clone() {
+            self.say_warning(&warning);
+        }
+        let (step, kubectl) = (&plan.step, plan.kubectl());
+        let target = &step.target;
+        self.say(format!(
+            "step {} on {}, namespace {}, as {}",
+            step.name,
+            target.server,
+            target.namespace,
+            target.auth.method()
+        ));
+        let version = kubectl.version.as_deref().unwrap_or("of unknown version");
+        self.say(format!("kubectl {version} at {}", kubectl.path.display()));
+        for tool in &plan.tools {
+            tracing::debug!("{} at {}", tool.name, tool.path.display());
+        }
+    }
+
+    pub(super) fn check_memory(&mut self, workspace: &Workspace) {
+        let folders = workspace.folders();
+        tracing::debug!("workspace {} and {}", folders.private.display(), folders.work.display());
+        if !folders.in_memory {
+            self.warn(Warning {
+                code: WarningCode::PrivateOnDisk,
+                message: format!(
+                    "no folder in memory could be used; credentials are in {}",
+                    folders.private.display()
+                ),
+                hint: Some("make /dev/shm or $XDG_RUNTIME_DIR writable for this user".into()),
+            });
+        }
+    }
+
+    /// A stop that came while the step was prepared ends it before the script begins.
+    pub(super) fn still_wanted(&mut self) -> Result<(), StepError> {
+        self.stops.try_recv().map_or(Ok(()), |reason| Err(StepError::Stopped(reason)))
+    }
+
+    /// Runs the script; its output is masked and written as it comes.
+    pub(super) async fn run_script(&mut self, command: Command, limits: &Limits) -> Result<Ended, StepError> {
+        let outputs = [self.log.stdout(), self.log.stderr()].map(|sink| ScriptOutput {
+            messages: Scanner::default(),
+            masked: self.masker.stream(),
+            sink,
+        });
+        let supervisor = self.supervisor.as_mut().ok_or(SuperviseError::Gone)?;
+        Ok(supervisor.run(command, outputs, limits, &mut self.stops).await?)
+    }
+
+    /// Writes out what the script has written. A reader that does not read gets a bounded time after a stop.
+    pub(super) async fn write_out(&mut self, mut ended: Ended) -> Result<Ending, StepError> {
+        let ending = ended.ending;
+        let written = tokio::select! {
+            done = ended.outputs_done() => Some(done),
+            () = reader_patience(ending.stopped.is_some(), &mut self.reader_until, &mut self.stops) => None,
+        };
+        match written {
+            Some(done) => done?,
+            None => {
+                self.log.abandon();
+                ended.outputs_done().await?;
+            }
+        }
+        if ending.survived {
+            self.warn(Warning {
+                code: WarningCode::ProcessSurvived,
+                message: "a process of the script outlived its KILL".into(),
+                hint: None,
+            });
+        }
+        Ok(ending)
+    }
+
+    /// Has the workspace removed, on whatever path the step came here.
+    pub(super) async fn close_workspace(&mut self) {
+        let Some(supervisor) = self.supervisor.take() else { return };
+        if let Err(error) = supervisor.close().await {
+            self.warn(Warning {
+                code: WarningCode::NotRemoved,
+                message: error.to_string(),
+                hint: Some("remove what is left by hand".into()),
+            });
+        }
+    }
+
+    /// Says how the step ended, and waits for the reader, within bounds.
+    pub(super) async fn tell_verdict(&mut self, verdict: &Verdict) {
+        let level = if verdict.reason == Reason::Completed { Level::Info } else { Level::Error };
+        let (message, hint) = (verdict.message.clone(), verdict.hint.clone());
+        self.log.say(&Line { level, code: None, message, hint });
+        let ended_by_itself = matches!(verdict.reason, Reason::Completed | Reason::ScriptFailed);
+        tokio::select! {
+            () = self.log.flush() => {}
+            () = reader_patience(!ended_by_itself, &mut self.reader_until, &mut self.stops) => self.log.abandon(),
+        }
+    }
+
+    /// The result, which is told last.
+    pub(super) fn finish(self, done: &Result<Ending, StepError>, verdict: &Verdict) -> StepResult {
+        self.record.finish(done, verdict, self.log.totals())
+    }
+
+    fn say(&self, message: String) {
+        self.log.say(&Line::info(message));
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.say_warning(&warning);
+        self.record.warnings.push(warning);
+    }
+
+    fn say_warning(&self, warning: &Warning) {
+        let Warning { code, message, hint } = warning.clone();
+        self.log.say(&Line { level: Level::Warning, code: Some(code.name()), message, hint });
+    }
+}
+
+/// The state folder, made where it is missing; one that cannot be made is no failure, only no memory.
+fn made(folder: &Path) -> Option<PathBuf> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
+    Some(folder.to_owned())
+}
+
+/// Waits as long as the reader of the log is waited for: without end while nobody stops the step, and a bounded
+/// time, counted once, after that.
+async fn reader_patience(stopped: bool, until: &mut Option<Instant>, stops: &mut Stops) {
+    if !stopped && until.is_none() && stops.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+    let until = *until.get_or_insert_with(|| Instant::now() + READER_PATIENCE);
+    tokio::time::sleep_until(until).await;
+}
+
+/// One stream of the script: raw bytes, service messages out, masked, written.
+struct ScriptOutput {
+    messages: Scanner,
+    masked: mask::Stream,
+    sink: Sink,
+}
+
+impl Output for ScriptOutput {
+    async fn write(&mut self, bytes: &[u8]) {
+        let masked: Masked = self.masked.push(self.messages.scan(bytes));
+        self.sink.output(masked).await;
+    }
+
+    async fn finish(self) {
+        self.sink.output(self.masked.finish()).await;
+    }
+}

@@ -1,0 +1,73 @@
+//! One step, from payload to outcome: THE LINE is [`line`], which reads top to bottom. What surrounds it holds
+//! on every path: the workspace goes, the log is written out, somebody is told.
+
+mod context;
+
+use std::path::PathBuf;
+
+use crate::outcome::{StepError, StepResult, Verdict, verdict};
+use crate::payload::{self, Surroundings};
+use crate::plan::Plan;
+use crate::supervise::{Ending, Supervisor};
+use crate::workspace::Roots;
+use crate::{kubeconfig, script};
+
+pub use context::{Context, Stops};
+
+/// A step to be run, and the machine to run it on.
+pub struct Request {
+    /// The payload's text.
+    pub text: Vec<u8>,
+    /// How messages call it: a file's name, or `-`.
+    pub source: String,
+    /// What the payload's meaning depends on.
+    pub surroundings: Surroundings,
+    /// This program, to be started as the supervisor.
+    pub program: PathBuf,
+    /// Where the workspace may be.
+    pub roots: Roots,
+    /// Where tools that were tried are remembered; `None` remembers nothing.
+    pub state: Option<PathBuf>,
+}
+
+/// A step that is over.
+pub struct Outcome {
+    /// How it is told.
+    pub verdict: Verdict,
+    /// The document for machines.
+    pub result: StepResult,
+}
+
+/// Runs one step, whatever happens, to an outcome.
+pub async fn run(request: &Request, mut context: Context<'_>) -> Outcome {
+    let done = line(request, &mut context).await;
+    context.close_workspace().await;
+    let verdict = verdict(&done);
+    context.tell_verdict(&verdict).await;
+    let result = context.finish(&done, &verdict);
+    Outcome { verdict, result }
+}
+
+/// The line. Each act needs the one above it; what it leaves on an early return is closed by [`run`].
+async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, StepError> {
+    context.record.phase("plan");
+    let step = payload::load(&request.text, &request.source, &request.surroundings)?;
+    context.learn(&step);
+    let inventory = context.inventory(&step, request.state.as_deref()).await?;
+    let plan = Plan::new(step, &inventory)?;
+    context.announce(&plan);
+
+    context.record.phase("workspace");
+    let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
+    let workspace = supervisor.prepare(request.roots.clone()).await?;
+    let kubeconfig = kubeconfig::write(&plan, &workspace)?;
+    let command = script::stage(&plan, &kubeconfig, &workspace)?;
+    context.check_memory(&workspace);
+    context.still_wanted()?;
+
+    context.record.phase("script");
+    let ended = context.run_script(command, &plan.step.limits).await?;
+
+    context.record.phase("log");
+    context.write_out(ended).await
+}

@@ -1,0 +1,50 @@
+//! The real tools, as `scripts/tools` lists them in its `tools.json`.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::skipped;
+
+/// Every kubectl that is there, as (version, path), the newest first.
+pub(crate) fn kubectls() -> Vec<(String, PathBuf)> {
+    let mut found: Vec<(String, PathBuf)> = listed("kubectl");
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(numbers(version)));
+    found
+}
+
+/// The newest kubectl; where there is none, the test is skipped.
+pub(crate) fn kubectl() -> Option<PathBuf> {
+    let newest = kubectls().into_iter().next().map(|(_, path)| path);
+    if newest.is_none() {
+        skipped("no kubectl in tools.json: run scripts/tools");
+    }
+    newest
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+fn listed(name: &str) -> Vec<(String, PathBuf)> {
+    static LIST: OnceLock<serde_json::Value> = OnceLock::new();
+    let list = LIST.get_or_init(|| {
+        let text = cache().and_then(|cache| std::fs::read_to_string(cache.join("tools.json")).ok());
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    });
+    let entries = list["tools"].as_array().into_iter().flatten().filter(|tool| tool["name"] == name);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    entries.map(|tool| (text(&tool["version"]), PathBuf::from(text(&tool["path"])))).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own settings come from the environment")]
+fn cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    folder("KUBESTEP_CACHE")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("kubestep")))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache/kubestep")))
+}
+
+/// The repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
