@@ -61,7 +61,7 @@ pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
 }
 
 fn run_step(arguments: &RunArguments, settings: &Settings, request: &Request) -> io::Result<u8> {
-    supervise::tree::hide_memory()?;
+    supervise::tree::seal()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(with_log(settings, voice(arguments, settings), request))?;
     // A writer that hangs on its reader, or a tool that was being tried, must not hold the exit.

@@ -33,11 +33,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Makes this process's memory and environment unreadable to other processes of the same user, the script
-/// among them, and its core dumps empty.
+/// among them, its core dumps empty, and descriptors that it inherited its own: no child gets them.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn hide_memory() -> io::Result<()> {
+pub fn seal() -> io::Result<()> {
+    close_fds::set_fds_cloexec(3, &[]);
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
@@ -61,7 +62,7 @@ struct Tree {
 
 impl Tree {
     fn start() -> io::Result<Self> {
-        hide_memory()?;
+        seal()?;
         rustix::process::setsid()?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
