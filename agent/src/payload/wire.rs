@@ -40,7 +40,7 @@ const FIELDS: [&str; 12] = [
 pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step, Problems> {
     let root = document::read(text).map_err(|problem| Problems::new(name, vec![*problem]))?;
     let reader = Reader::new(surroundings);
-    let step = step(&reader, &Field { path: String::new(), node: &root });
+    let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
     reader.finish(step, name)
 }
 
