@@ -1,6 +1,6 @@
 //! Fields to checked values: the payload's top level. Every problem is collected, none ends the reading.
 //!
-//! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `script` and `surroundings` below
+//! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `auth`, `script` and `inherit` below
 //! know the fields of their part; places and types are `fields`' business, text sources `source`'s.
 
 mod auth;
