@@ -236,4 +236,4 @@ fn date(second: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

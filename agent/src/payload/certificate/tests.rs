@@ -3,9 +3,27 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{Certificate, CertificateParams, KeyPair, date_time_ymd};
 
 use super::{Fault, Pem, authority, chain, key, pair};
+
+/// DER as PEM.
+pub(in crate::payload) fn armoured(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// A certificate as PEM.
+pub(in crate::payload) fn certificate_pem(certificate: &Certificate) -> String {
+    armoured("CERTIFICATE", certificate.der())
+}
+
+/// A key as PEM.
+pub(in crate::payload) fn key_pem(key: &KeyPair) -> String {
+    armoured("PRIVATE KEY", key.serialized_der())
+}
 
 fn made() -> (String, Vec<u8>, KeyPair) {
     let pair = KeyPair::generate().unwrap();
@@ -13,7 +31,7 @@ fn made() -> (String, Vec<u8>, KeyPair) {
     params.not_before = date_time_ymd(2026, 1, 1);
     params.not_after = date_time_ymd(2026, 12, 31);
     let certificate = params.self_signed(&pair).unwrap();
-    (certificate.pem(), certificate.der().to_vec(), pair)
+    (certificate_pem(&certificate), certificate.der().to_vec(), pair)
 }
 
 fn at(text: &str) -> Timestamp {
@@ -44,7 +62,7 @@ fn base64_of_pem_is_unpacked_whatever_its_line_breaks() {
 #[test]
 fn an_authority_that_is_none_is_refused_in_words_of_its_own() {
     let (pem, der, keys) = made();
-    let key_pem = keys.serialize_pem();
+    let secret = key_pem(&keys);
     let expected = "expected a certificate in PEM or base64 of PEM, found";
     let openssl = "hint: convert it with: openssl x509 -inform der -in FILE -out FILE.pem";
     let disclosed = "hint: this field is not masked; if the key is real, consider it disclosed";
@@ -52,8 +70,8 @@ fn an_authority_that_is_none_is_refused_in_words_of_its_own() {
     for (given, words) in [
         (der.clone(), format!("{expected} DER; {openssl}")),
         (STANDARD.encode(&der).into_bytes(), format!("{expected} base64 of DER; {openssl}")),
-        (key_pem.clone().into_bytes(), format!("expected a certificate, found a private key; {disclosed}")),
-        (format!("{pem}{key_pem}").into_bytes(), format!("holds a private key as well; {disclosed}")),
+        (secret.clone().into_bytes(), format!("expected a certificate, found a private key; {disclosed}")),
+        (format!("{pem}{secret}").into_bytes(), format!("holds a private key as well; {disclosed}")),
         (b" \n".to_vec(), "must not be empty".into()),
         (b"hunter22!".to_vec(), format!("{expected} something else")),
         (b"aHVudGVyMjI=".to_vec(), format!("{expected} base64 of something else")),
@@ -67,7 +85,7 @@ fn an_authority_that_is_none_is_refused_in_words_of_its_own() {
             "the PEM is indented; its lines must begin with -----BEGIN".into(),
         ),
         (
-            keys.public_key_pem().into_bytes(),
+            armoured("PUBLIC KEY", &[0x30, 0x00]).into_bytes(),
             "expected a certificate in PEM, found a PEM block of another kind".into(),
         ),
     ] {
@@ -81,7 +99,7 @@ fn an_authority_that_is_none_is_refused_in_words_of_its_own() {
 #[test]
 fn a_key_that_is_none_is_refused_in_words_of_its_own() {
     let (pem, _, keys) = made();
-    let plain = keys.serialize_pem();
+    let plain = key_pem(&keys);
     let decrypt = "the key is encrypted, and kubectl cannot ask for its password; \
                    hint: decrypt it with: openssl pkey -in key.pem -out key-plain.pem";
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n\
@@ -91,7 +109,10 @@ fn a_key_that_is_none_is_refused_in_words_of_its_own() {
         (format!("{plain}{plain}"), "expected one private key, found 2"),
         (plain.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), decrypt),
         (old.into(), decrypt),
-        (keys.public_key_pem(), "expected a private key in PEM, found a PEM block of another kind"),
+        (
+            armoured("PUBLIC KEY", &[0x30, 0x00]),
+            "expected a private key in PEM, found a PEM block of another kind",
+        ),
     ] {
         assert_eq!(told(key(given.as_bytes())), words);
     }
@@ -122,9 +143,9 @@ fn keys_of_every_kind_that_ring_knows_are_compared() {
         let (own, other) =
             (KeyPair::generate_for(algorithm).unwrap(), KeyPair::generate_for(algorithm).unwrap());
         let params = CertificateParams::new(vec!["k8s".into()]).unwrap();
-        let pem = authority(params.self_signed(&own).unwrap().pem().as_bytes()).ok().unwrap();
-        let own = key(own.serialize_pem().as_bytes()).ok().unwrap();
-        let other = key(other.serialize_pem().as_bytes()).ok().unwrap();
+        let pem = authority(certificate_pem(&params.self_signed(&own).unwrap()).as_bytes()).ok().unwrap();
+        let own = key(key_pem(&own).as_bytes()).ok().unwrap();
+        let other = key(key_pem(&other).as_bytes()).ok().unwrap();
         assert_eq!(pair(&pem, &own), Ok(()));
         assert_eq!(pair(&pem, &other).unwrap_err().message, "the key does not belong to the certificate");
     }
@@ -134,12 +155,7 @@ fn keys_of_every_kind_that_ring_knows_are_compared() {
 fn a_damaged_key_is_told_and_an_unknown_kind_is_left_to_kubectl() {
     let (pem, _, _) = made();
     let pem = authority(pem.as_bytes()).ok().unwrap();
-    let block = |der: &[u8]| {
-        let body = STANDARD.encode(der);
-        key(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").as_bytes())
-            .ok()
-            .unwrap()
-    };
+    let block = |der: &[u8]| key(armoured("PRIVATE KEY", der).as_bytes()).ok().unwrap();
     assert_eq!(pair(&pem, &block(b"hunter22")).unwrap_err().message, "the private key is damaged");
     assert_eq!(pair(&pem, &block(&[0x30, 0x03, 0x02, 0x01, 0x00])), Ok(()));
 }

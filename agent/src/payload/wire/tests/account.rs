@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::{Place, exchanged};
+use crate::payload::certificate::tests::{certificate_pem, key_pem};
 use crate::payload::{Auth, Step};
 
 /// A self-signed certificate that ends with that year, and its key.
@@ -13,7 +14,7 @@ pub(super) fn certificate(name: &str, last_year: i32) -> (String, String) {
     let mut params = CertificateParams::new(vec![name.into()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(last_year, 12, 31);
-    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    (certificate_pem(&params.self_signed(&key).unwrap()), key_pem(&key))
 }
 
 const TOKEN: &str = "token: hunter22-token";
