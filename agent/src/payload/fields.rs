@@ -3,7 +3,7 @@
 //! Promise: where a reader answers `None` for a field that is there, the reason was told. A value is never repeated.
 //! Which fields there are, and what makes a value right, is left to `wire`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::Surroundings;
 use super::document::{Kind, Node};
@@ -32,6 +32,9 @@ const LATER: [&str; 19] = [
     "retry",
 ];
 
+/// Above any step's files together, and bearable for a worker.
+const MAX_READ: usize = 64 * 1024 * 1024;
+
 /// What a field of a later version says.
 pub(super) const NOT_YET: &str = "this version of kubestep does not know it yet";
 
@@ -39,6 +42,8 @@ pub(super) const NOT_YET: &str = "this version of kubestep does not know it yet"
 #[derive(Clone)]
 pub(super) struct Field<'n> {
     pub(super) path: String,
+    /// Where its name stands; without one, where the value stands.
+    pub(super) key: Place,
     pub(super) node: &'n Node,
 }
 
@@ -74,11 +79,13 @@ impl<'n> Fields<'n> {
 pub(super) struct Reader<'a> {
     pub(super) surroundings: &'a Surroundings,
     problems: RefCell<Vec<Problem>>,
+    /// What text sources have read so far, in bytes.
+    read: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, problems: RefCell::default() }
+        Self { surroundings, problems: RefCell::default(), read: Cell::default() }
     }
 
     pub(super) fn push(&self, problem: Problem) {
@@ -108,6 +115,17 @@ impl<'a> Reader<'a> {
                 Err(Problems::new(source, problems))
             }
         }
+    }
+
+    /// Counts what files and variables bring in: a payload of thousands of them must not fill the memory.
+    pub(super) fn spend(&self, field: &Field<'_>, bytes: usize) -> bool {
+        let before = self.read.get();
+        self.read.set(before.saturating_add(bytes));
+        let is_within = self.read.get() <= MAX_READ;
+        if !is_within && before <= MAX_READ {
+            self.tell(field, "files and variables of this payload hold more than 64 MiB together");
+        }
+        is_within
     }
 
     fn misfit(&self, field: &Field<'_>, expected: &str) {
@@ -173,7 +191,11 @@ impl<'a> Reader<'a> {
             self.misfit(field, "a list");
             return None;
         };
-        let element = |(index, node)| Field { path: format!("{}[{index}]", field.path), node };
+        let element = |(index, node): (usize, &'n Node)| Field {
+            path: format!("{}[{index}]", field.path),
+            key: node.place,
+            node,
+        };
         Some(nodes.iter().enumerate().map(element).collect())
     }
 
@@ -190,7 +212,10 @@ impl<'a> Reader<'a> {
                 let problem = Problem::new(key.place, below(&field.path, "<<"), told);
                 self.push(problem.with_hint("write the fields out"));
             } else {
-                found.push((key.name.as_str(), Field { path: below(&field.path, &key.name), node }));
+                found.push((
+                    key.name.as_str(),
+                    Field { path: below(&field.path, &key.name), key: key.place, node },
+                ));
             }
         }
         Some(found)
@@ -210,21 +235,15 @@ impl<'a> Reader<'a> {
         found.retain(|(name, entry)| {
             let is_known = known.contains(name);
             if !is_known {
-                self.unknown(field, name, entry, known);
+                self.unknown(name, entry, known);
             }
             is_known
         });
         Some(Fields { mapping: field.clone(), found })
     }
 
-    fn unknown(&self, mapping: &Field<'_>, name: &str, entry: &Field<'_>, known: &[&str]) {
-        let place = match &mapping.node.kind {
-            Kind::Mapping(entries) => {
-                entries.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.place)
-            }
-            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => None,
-        };
-        let problem = |told: String| Problem::new(place.unwrap_or(entry.node.place), &entry.path, told);
+    fn unknown(&self, name: &str, entry: &Field<'_>, known: &[&str]) {
+        let problem = |told: String| Problem::new(entry.key, &entry.path, told);
         if LATER.contains(&entry.path.as_str()) {
             return self.push(problem("unknown field".into()).with_hint(NOT_YET));
         }

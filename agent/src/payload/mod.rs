@@ -121,6 +121,12 @@ pub struct Part {
     pub secret: Secret,
 }
 
+impl Part {
+    fn new(field: &str, text: &str) -> Self {
+        Self { field: field.into(), secret: Secret::new(text.into()) }
+    }
+}
+
 /// A text, and whether it is a secret.
 #[derive(Clone, Debug)]
 pub enum Text {
@@ -221,7 +227,7 @@ impl Auth {
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// The script's text; a secret only where it came from one.
+    /// The script's text.
     pub body: Text,
     /// Its arguments; none holds a secret.
     pub arguments: Vec<String>,

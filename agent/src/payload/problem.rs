@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// How many problems are told; nobody reads more, and a hostile payload can have 100000.
+const TOLD: usize = 100;
+
 /// How much of a name is repeated in a message.
 const SHOWN: usize = 60;
 
@@ -123,11 +126,14 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.list.iter().enumerate() {
+        for (index, problem) in self.list.iter().take(TOLD).enumerate() {
             let line_break = if index == 0 { "" } else { "\n" };
             // A place follows its file name without a space, as editors and terminals expect it.
             let space = if matches!(problem.place, Place::At { .. }) { "" } else { " " };
             write!(f, "{line_break}{}:{space}{problem}", self.source)?;
+        }
+        if self.list.len() > TOLD {
+            write!(f, "\n{}: and {} more problems", self.source, self.list.len() - TOLD)?;
         }
         Ok(())
     }
@@ -193,6 +199,14 @@ mod tests {
         let told =
             "deploy.yaml:2:1: wrong; hint: do it right\ndeploy.yaml:12:5: target.auth.tokn: unknown field";
         assert_eq!(problems.to_string(), told);
+    }
+
+    #[test]
+    fn nobody_gets_more_than_a_hundred_problems_to_read() {
+        let problem = Problem::new(Place::DOCUMENT, "a", "wrong");
+        let told = Problems::new("x", vec![problem; 102]).to_string();
+        assert_eq!(told.lines().count(), 101);
+        assert_eq!(told.lines().last(), Some("x: and 2 more problems"));
     }
 
     #[test]

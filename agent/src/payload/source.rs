@@ -57,7 +57,7 @@ impl Reader<'_> {
             self.tell(field, told);
             return None;
         }
-        let inner = Field { path: format!("{}.{}", field.path, key.name), node };
+        let inner = Field { path: format!("{}.{}", field.path, key.name), key: key.place, node };
         match key.name.as_str() {
             "value" => Some(Source { bytes: self.text(&inner)?.into_bytes(), given: Given::Here }),
             "fromEnv" => self.variable(&inner),
@@ -79,7 +79,8 @@ impl Reader<'_> {
             self.tell(field, format!("the variable {} is not set", quoted(&name)));
             return None;
         };
-        Some(Source { bytes: value.as_bytes().to_vec(), given: Given::Variable })
+        let value = value.as_bytes();
+        self.spend(field, value.len()).then(|| Source { bytes: value.to_vec(), given: Given::Variable })
     }
 
     /// The whole of a file that the payload may name.
@@ -93,7 +94,7 @@ impl Reader<'_> {
                     format!("cannot read {}: larger than {} MiB", quoted(written), most / (1024 * 1024));
                 self.tell(field, told);
             }
-            Ok(_) => return Some(bytes),
+            Ok(_) => return self.spend(field, bytes.len()).then_some(bytes),
         }
         None
     }

@@ -1,4 +1,4 @@
-//! The URLs of a payload: servers and proxies. Both are a small part of what a URL can be, and all else is refused.
+//! The URLs and DNS names of a payload: servers, proxies, namespaces. Its URLs are a small part of what a URL can be, and all else is refused.
 //!
 //! Promise: what is accepted means the same to kubectl (Go) and to the agent. A URL's text never gets into a problem.
 
@@ -77,6 +77,16 @@ pub(super) fn is_dns_name(name: &str) -> bool {
     };
     let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= 253 && !numeric && name.split('.').all(label)
+}
+
+/// A DNS label as Kubernetes wants it for namespaces (RFC 1123).
+pub(super) fn is_dns_label(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    bytes.len() <= 63
+        && bytes.first().is_some_and(letter)
+        && bytes.last().is_some_and(letter)
+        && bytes.iter().all(|byte| letter(byte) || *byte == b'-')
 }
 
 /// The userinfo of a proxy as people write it, with or without a scheme.

@@ -1,6 +1,6 @@
 //! Fields to checked values: the payload's top level. Every problem is collected, none ends the reading.
 //!
-//! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `script` and `surroundings` below
+//! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `auth`, `script` and `inherit` below
 //! know the fields of their part; places and types are `fields`' business, text sources `source`'s.
 
 mod auth;
@@ -40,7 +40,7 @@ const FIELDS: [&str; 12] = [
 pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step, Problems> {
     let root = document::read(text).map_err(|problem| Problems::new(name, vec![*problem]))?;
     let reader = Reader::new(surroundings);
-    let step = step(&reader, &Field { path: String::new(), node: &root });
+    let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
     reader.finish(step, name)
 }
 

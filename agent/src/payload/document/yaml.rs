@@ -27,12 +27,16 @@ fn place(span: Span) -> Place {
 
 fn syntax(text: &str, error: &ScanError) -> Box<Problem> {
     let (line, column) = (error.marker().line(), error.marker().col() + 1);
-    let indented_by_tab = |number: usize| {
-        let source = text.lines().nth(number.saturating_sub(1)).unwrap_or_default();
-        source[..source.len() - source.trim_start().len()].contains('\t')
-    };
-    // The scanner may notice the tab only on the line after it, and seldom calls it one.
-    if let Some(line) = [line, line.saturating_sub(1)].into_iter().find(|number| indented_by_tab(*number)) {
+    // The scanner may stop a line before the tab, or notice it only a line later, and seldom calls it one. On these
+    // other lines only a tab that comes first is blamed: a script's lines are spaces, then tabs, and right.
+    let source = |number: usize| text.lines().nth(number.wrapping_sub(1)).unwrap_or_default();
+    let here = source(line);
+    let candidates = [
+        (line, here[..here.len() - here.trim_start().len()].contains('\t')),
+        (line + 1, error.info().contains("tab") && source(line + 1).starts_with('\t')),
+        (line.saturating_sub(1), source(line.saturating_sub(1)).starts_with('\t')),
+    ];
+    if let Some((line, _)) = candidates.into_iter().find(|(_, is_blamed)| *is_blamed) {
         let told = "a tab in the indentation; YAML is indented with spaces";
         return Box::new(Problem::new(Place::At { line, column: 1 }, "", told));
     }

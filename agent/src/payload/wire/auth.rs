@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use super::target::{is_dns_label, part};
 use crate::payload::certificate::{self, Fault};
-use crate::payload::fields::{Field, Fields, Reader};
+use crate::payload::fields::{Field, Reader};
 use crate::payload::problem::listed;
+use crate::payload::url::{self, is_dns_label};
 use crate::payload::{Auth, Part};
 use crate::secret::Secret;
 
@@ -141,7 +141,7 @@ fn client_certificate(reader: &Reader<'_>, field: &Field<'_>) -> Option<Own> {
     // Given as base64, it is a secret in that writing too, line breaks and all.
     let given = String::from_utf8(given).ok().filter(|given| *given != key.text);
     let name = "target.auth.clientCertificate.privateKey";
-    let parts = given.iter().map(|given| part(name, given)).collect();
+    let parts = given.iter().map(|given| Part::new(name, given)).collect();
     let auth = Auth::ClientCertificate { certificate: chain.text, private_key: Secret::new(key.text) };
     Some(Own { auth, parts })
 }
@@ -179,7 +179,7 @@ fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u8>) -> Opti
 }
 
 fn in_cluster(reader: &Reader<'_>, field: &Field<'_>) -> Option<Pod> {
-    let _: Fields<'_> = reader.fields(field, &[])?;
+    reader.fields(field, &[])?;
     let server = pod_server(reader, field)?;
     if !reader.may_use_in_cluster(field, &server) {
         return None;
@@ -225,7 +225,7 @@ fn pod_server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
         true => format!("https://[{host}]:{port}"),
         false => format!("https://{host}:{port}"),
     };
-    match crate::payload::url::split(&server) {
+    match url::split(&server) {
         Ok(url) if url.userinfo.is_none() && !url.has_query && !url.has_fragment => Some(server),
         Ok(_) | Err(_) => {
             reader.tell(field, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no host and port");

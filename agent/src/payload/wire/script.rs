@@ -1,7 +1,10 @@
 //! `script`, `files` and `environment`: what is run, and what it finds around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::PathBuf;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::payload::fields::{Field, Fields, NOT_YET, Reader};
 use crate::payload::problem::{quoted, suggestion};
@@ -13,6 +16,9 @@ const FIELDS: [&str; 5] = ["syntax", "body", "file", "arguments", "workingDirect
 
 /// Below this, a secret is a word that arguments hold by chance; the masker leaves it alone too (mask-forms.md).
 const SHORTEST_SECRET: usize = 4;
+
+/// Linux's MAX_ARG_STRLEN without its NUL: for one argument, and for one variable with its name and `=`.
+const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// A script, and the places of its arguments.
 pub(super) struct Read<'n> {
@@ -26,7 +32,7 @@ pub(super) fn read<'n>(reader: &Reader<'_>, field: &Field<'n>) -> Option<Read<'n
     let body = body(reader, field, &fields);
     let elements = fields.get("arguments").map_or(Some(Vec::new()), |field| reader.list(field));
     let texts = elements.as_ref().map(|elements| {
-        let texts: Vec<_> = elements.iter().map(|field| reader.text(field)).collect();
+        let texts: Vec<_> = elements.iter().map(|field| argument(reader, field)).collect();
         texts.into_iter().collect::<Option<Vec<String>>>()
     });
     let folder = fields.get("workingDirectory").map(|field| working_directory(reader, field));
@@ -34,6 +40,15 @@ pub(super) fn read<'n>(reader: &Reader<'_>, field: &Field<'n>) -> Option<Read<'n
     let working_directory = folder.map_or(Some(None), |folder| folder.map(Some))?;
     let script = Script { body: Text::Plain(body?), arguments: texts??, working_directory };
     Some(Read { script, arguments: elements? })
+}
+
+fn argument(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let text = reader.text(field)?;
+    if text.len() > LONGEST_ARGUMENT {
+        reader.tell_with_hint(field, "is longer than an argument can be (128 KiB)", "pass it by files");
+        return None;
+    }
+    Some(text)
 }
 
 fn syntax(reader: &Reader<'_>, field: &Field<'_>) -> Option<()> {
@@ -87,7 +102,7 @@ fn working_directory(reader: &Reader<'_>, field: &Field<'_>) -> Option<PathBuf> 
 
 pub(super) fn files(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Text>> {
     let entries = reader.entries(field)?;
-    let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+    let names: BTreeSet<&str> = entries.iter().map(|(name, _)| *name).collect();
     let read = entries.iter().map(|(name, field)| {
         let is_right = check_file_name(reader, field, name, &names);
         let text = reader.judged_text(field, &[Given::Variable]);
@@ -97,7 +112,7 @@ pub(super) fn files(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<S
     read.into_iter().collect()
 }
 
-fn check_file_name(reader: &Reader<'_>, field: &Field<'_>, name: &str, all: &[&str]) -> bool {
+fn check_file_name(reader: &Reader<'_>, field: &Field<'_>, name: &str, all: &BTreeSet<&str>) -> bool {
     let told = if name.starts_with('/') {
         "expected a relative name: files are written into the working directory"
     } else if name.split('/').any(|part| part == "..") {
@@ -108,7 +123,7 @@ fn check_file_name(reader: &Reader<'_>, field: &Field<'_>, name: &str, all: &[&s
         "must not hold control characters"
     } else if name.len() > 1024 || name.split('/').any(|part| part.len() > 255) {
         "is longer than a file name can be (255 bytes a part)"
-    } else if all.iter().any(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))) {
+    } else if is_folder_of(name, all) {
         "is a file here, and the folder of another file"
     } else {
         return true;
@@ -117,12 +132,23 @@ fn check_file_name(reader: &Reader<'_>, field: &Field<'_>, name: &str, all: &[&s
     false
 }
 
+/// Whether another name lies below this one.
+fn is_folder_of(name: &str, all: &BTreeSet<&str>) -> bool {
+    let folder = format!("{name}/");
+    let next = all.range::<str, _>((Bound::Included(folder.as_str()), Bound::Unbounded)).next();
+    next.is_some_and(|next| next.starts_with(&folder))
+}
+
 pub(super) fn environment(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Text>> {
     let entries = reader.entries(field)?;
     let read = entries.iter().map(|(name, field)| {
         let is_right = check_variable_name(reader, field, name);
-        let text = reader.judged_text(field, &[Given::Variable, Given::File]);
-        is_right.then_some((String::from(*name), text?))
+        let text = reader.judged_text(field, &[Given::Variable, Given::File])?;
+        if name.len() + 1 + text.expose().len() > LONGEST_ARGUMENT {
+            reader.tell_with_hint(field, "is longer than a variable can be (128 KiB)", "pass it by files");
+            return None;
+        }
+        is_right.then_some((String::from(*name), text))
     });
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
@@ -150,14 +176,19 @@ fn is_variable_name(name: &str) -> bool {
 
 /// Arguments are visible to every process of the machine. Judged last, when all secrets are known.
 pub(super) fn refuse_secret_arguments(reader: &Reader<'_>, step: &Step, places: &[Field<'_>]) {
-    let secrets = step.secrets();
-    for (argument, field) in step.script.arguments.iter().zip(places) {
-        let held = secrets.iter().find(|named| {
-            let secret = named.secret.expose();
-            secret.len() >= SHORTEST_SECRET && argument.contains(secret)
-        });
-        if let Some(held) = held {
-            let told = format!("holds the secret of {}; arguments are visible to every process", held.field);
+    let arguments = &step.script.arguments;
+    let longest = arguments.iter().map(String::len).max().unwrap_or_default();
+    let mut secrets = step.secrets();
+    secrets.retain(|named| (SHORTEST_SECRET..=longest).contains(&named.secret.expose().len()));
+    // One pass for all secrets: thousands of both would take minutes one by one.
+    let search = AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .build(secrets.iter().map(|named| named.secret.expose()))
+        .expect("secrets no longer than a 4 MiB payload's arguments fit into the automaton");
+    for (argument, field) in arguments.iter().zip(places) {
+        if let Some(found) = search.find(argument) {
+            let held = &secrets[found.pattern().as_usize()].field;
+            let told = format!("holds the secret of {held}; arguments are visible to every process");
             reader.tell_with_hint(field, told, "pass it by environment or files");
         }
     }

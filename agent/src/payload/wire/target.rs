@@ -5,9 +5,8 @@ use super::inherit;
 use crate::payload::certificate;
 use crate::payload::fields::{Field, Fields, Reader};
 use crate::payload::problem::quoted;
-use crate::payload::url::{self, is_dns_name};
+use crate::payload::url::{self, is_dns_label, is_dns_name};
 use crate::payload::{Part, Proxy, Target};
-use crate::secret::Secret;
 
 const FIELDS: [&str; 7] = [
     "server",
@@ -191,19 +190,4 @@ fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(name)
-}
-
-/// A DNS label as Kubernetes wants it for namespaces (RFC 1123).
-pub(super) fn is_dns_label(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    bytes.len() <= 63
-        && bytes.first().is_some_and(letter)
-        && bytes.last().is_some_and(letter)
-        && bytes.iter().all(|byte| letter(byte) || *byte == b'-')
-}
-
-/// A secret of a target's part.
-pub(super) fn part(field: &str, text: &str) -> Part {
-    Part { field: field.into(), secret: Secret::new(text.into()) }
 }
