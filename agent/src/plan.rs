@@ -45,6 +45,18 @@ pub enum WarningCode {
     SecretTooShort,
     /// No folder in memory could be used: credentials were written to a disk.
     PrivateOnDisk,
+    /// The account may not look at the namespace, or not make it (403).
+    NamespaceForbidden,
+    /// The cluster does not know the account (401).
+    NamespaceUnauthorized,
+    /// The namespace is being deleted.
+    NamespaceTerminating,
+    /// Nobody answered for the cluster in time.
+    ClusterUnreachable,
+    /// The TLS handshake failed.
+    ClusterUntrusted,
+    /// What answered for the cluster did not answer as an API server does.
+    ClusterAnswer,
     /// A process outlived its KILL.
     ProcessSurvived,
     /// The clean-up failed, and something of the step is still there.
@@ -59,6 +71,12 @@ impl WarningCode {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
             Self::PrivateOnDisk => "PrivateOnDisk",
+            Self::NamespaceForbidden => "NamespaceForbidden",
+            Self::NamespaceUnauthorized => "NamespaceUnauthorized",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::ClusterUnreachable => "ClusterUnreachable",
+            Self::ClusterUntrusted => "ClusterUntrusted",
+            Self::ClusterAnswer => "ClusterAnswer",
             Self::ProcessSurvived => "ProcessSurvived",
             Self::NotRemoved => "NotRemoved",
         }

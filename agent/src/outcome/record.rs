@@ -33,7 +33,8 @@ impl Record {
         Self { started: now, metadata, target: None, tools, phases, current: None, warnings }
     }
 
-    /// Begins a phase, and ends the one before. The names are a closed list: plan, workspace, script, log.
+    /// Begins a phase, and ends the one before. The names are a closed list: plan, workspace, namespace,
+    /// script, log.
     pub fn phase(&mut self, name: &'static str) {
         self.end_phase();
         self.current = Some((name, Instant::now()));

@@ -10,8 +10,7 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 19] = [
-    "target.namespacePolicy",
+const LATER: [&str; 18] = [
     "target.auth.kubeconfig",
     "target.auth.eks",
     "target.auth.aks",

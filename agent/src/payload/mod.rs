@@ -162,8 +162,28 @@ pub struct Target {
     pub proxy: Option<Proxy>,
     /// A DNS label.
     pub namespace: String,
+    /// What the namespace has to be before the script begins.
+    pub namespace_policy: NamespacePolicy,
     /// The account.
     pub auth: Auth,
+}
+
+/// What is done about the namespace before the script begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamespacePolicy {
+    /// It is made where it is not there, and only then.
+    #[default]
+    Create,
+    /// It must be there.
+    Require,
+    /// Nobody is asked.
+    Skip,
+}
+
+impl NamespacePolicy {
+    /// Each with its word in the payload.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("create", Self::Create), ("require", Self::Require), ("skip", Self::Skip)];
 }
 
 /// A proxy URL; the userinfo in it and the decoded password are secrets of their own.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tooling_check::{Inventory, Search, Tool};
 
+use crate::cluster::{Kubectl, namespace};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log, Sink};
 use crate::mask::{self, Masked, Masker};
@@ -120,6 +121,35 @@ impl<'a> Context<'a> {
                 hint: Some("make /dev/shm or $XDG_RUNTIME_DIR writable for this user".into()),
             });
         }
+    }
+
+    /// Sees to the namespace with what the script will have. A stop ends that at once.
+    pub(super) async fn ensure_namespace(
+        &mut self,
+        plan: &Plan,
+        script: &Command,
+        program: &Path,
+    ) -> Result<(), StepError> {
+        let kubectl = Kubectl {
+            program: &plan.kubectl().path,
+            supervisor: program,
+            environment: &script.environment,
+            directory: &script.directory,
+        };
+        let mask =
+            |text: &str| String::from_utf8_lossy(self.masker.whole(text.as_bytes()).bytes()).into_owned();
+        let ensured = tokio::select! {
+            biased;
+            Some(reason) = self.stops.recv() => return Err(StepError::Stopped(reason)),
+            ensured = namespace::ensure(plan, &kubectl, mask) => ensured?,
+        };
+        if ensured.created {
+            self.say(format!("namespace {} was not there and has been made", plan.step.target.namespace));
+        }
+        if let Some(warning) = ensured.warning {
+            self.warn(warning);
+        }
+        Ok(())
     }
 
     /// A stop that came while the step was prepared ends it before the script begins.

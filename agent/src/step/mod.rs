@@ -63,6 +63,9 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     let kubeconfig = kubeconfig::write(&plan, &workspace)?;
     let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);
+
+    context.record.phase("namespace");
+    context.ensure_namespace(&plan, &command, &request.program).await?;
     context.still_wanted()?;
 
     context.record.phase("script");

@@ -4,17 +4,18 @@ use super::auth::{self, Account};
 use super::inherit;
 use crate::payload::certificate;
 use crate::payload::fields::{Field, Fields, Reader};
-use crate::payload::problem::quoted;
+use crate::payload::problem::{quoted, suggestion};
 use crate::payload::url::{self, is_dns_label, is_dns_name};
-use crate::payload::{Part, Proxy, Target};
+use crate::payload::{NamespacePolicy, Part, Proxy, Target};
 
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "server",
     "certificateAuthority",
     "insecureSkipTlsVerify",
     "tlsServerName",
     "proxyUrl",
     "namespace",
+    "namespacePolicy",
     "auth",
 ];
 
@@ -50,6 +51,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
         Some(Account::Own(_) | Account::Unreadable) | None => connection(reader, &fields),
     };
     let namespace = fields.get("namespace").map(|field| namespace(reader, field));
+    let policy = fields.get("namespacePolicy").map(|field| policy(reader, field));
     match account? {
         Account::Unreadable => None,
         Account::Pod(pod) => {
@@ -61,6 +63,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
                 tls_server_name: None,
                 proxy: None,
                 namespace: namespace.unwrap_or(Some(pod.namespace))?,
+                namespace_policy: policy.unwrap_or_else(|| Some(NamespacePolicy::default()))?,
                 auth: pod.auth,
             };
             Some(Read { target, parts: Vec::new() })
@@ -74,6 +77,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
                 tls_server_name: connection.tls_server_name,
                 proxy: connection.proxy,
                 namespace,
+                namespace_policy: policy.unwrap_or_else(|| Some(NamespacePolicy::default()))?,
                 auth: own.auth,
             };
             Some(Read { target, parts: own.parts })
@@ -190,4 +194,16 @@ fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+fn policy(reader: &Reader<'_>, field: &Field<'_>) -> Option<NamespacePolicy> {
+    let word = reader.text(field)?;
+    let found = NamespacePolicy::WORDS.iter().find(|(known, _)| *known == word);
+    if found.is_none() {
+        let known = NamespacePolicy::WORDS.map(|(known, _)| known);
+        let meant = suggestion(&word, &known).map(|meant| format!("; did you mean {}?", quoted(meant)));
+        let meant = meant.unwrap_or_default();
+        reader.tell(field, format!("expected create, require or skip, found {}{meant}", quoted(&word)));
+    }
+    found.map(|(_, policy)| *policy)
 }
