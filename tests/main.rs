@@ -7,6 +7,8 @@ mod cleanup;
 mod ending;
 mod harness;
 mod input;
+mod namespace;
 mod secrets;
 mod streams;
 mod surroundings;
+mod tls;

@@ -1,7 +1,10 @@
 //! What every test stands on: [`Run`] drives the program, [`tools`] and [`cluster`] are the real parts.
 
+pub(crate) mod api_stand_in;
 pub(crate) mod cluster;
+pub(crate) mod proxies;
 pub(crate) mod run;
+pub(crate) mod stand_in;
 pub(crate) mod tools;
 
 pub(crate) use run::{Run, Running};

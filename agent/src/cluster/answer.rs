@@ -96,7 +96,7 @@ pub(super) fn of_kubectl(question: Question, succeeded: bool, printed: &str) -> 
         Err(Doubt::Forbidden(words))
     } else if says(&["x509: ", "tls: "]) {
         Err(Doubt::Untrusted(words))
-    } else if says(&["Error from server", "server gave HTTP response", "an error on the server"]) {
+    } else if says(&["Error from server", "server gave HTTP response", "doesn't have a resource type"]) {
         Err(Doubt::Strange(words))
     } else {
         Err(Doubt::Unreachable(words))

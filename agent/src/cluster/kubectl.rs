@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::NAMESPACES;
 use super::answer::{Doubt, Known, Question, of_kubectl};
 use crate::limits::Limits;
 use crate::supervise::{Command, Exit, Output, SuperviseError, Supervisor};
@@ -30,17 +31,20 @@ pub struct Kubectl<'a> {
 }
 
 impl Kubectl<'_> {
-    /// Asks; `path` is what the namespace has at the server. Dropped half-way, it ends what runs.
+    /// Asks about the namespace `name` on `server`. Dropped half-way, it ends what runs.
     pub(super) async fn ask(
         &self,
         question: Question,
-        (name, path): (&str, &str),
+        (server, name): (&str, &str),
         deadline: Instant,
     ) -> Result<Known, Doubt> {
-        // --raw: one request, no discovery, no cache in HOME; and the answer as the server gave it.
-        let arguments = match question {
-            Question::Get => vec!["get".to_owned(), format!("--raw={path}")],
-            Question::Create => vec!["create".to_owned(), "namespace".to_owned(), name.to_owned()],
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let arguments: Vec<String> = match question {
+            // One request (and one call of a plugin that fails), no discovery, no cache in HOME.
+            Question::Get if !has_path(server) => words(&["get", &format!("--raw={NAMESPACES}/{name}")]),
+            // Some kubectls put the server's own path before that one, and some do not (1.36.3, 1.33.1).
+            Question::Get => words(&["get", "namespace", name, "-o", "json"]),
+            Question::Create => words(&["create", "namespace", name]),
         };
         let ran = self.run(arguments, deadline.saturating_duration_since(Instant::now())).await;
         match ran {
@@ -84,6 +88,11 @@ impl Kubectl<'_> {
     }
 }
 
+fn has_path(server: &str) -> bool {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    !rest.split_once('/').map_or("", |(_, path)| path).trim_matches('/').is_empty()
+}
+
 /// What is said where the time is over.
 pub(super) fn late() -> Doubt {
     Doubt::Unreachable(format!("no answer within {} s", super::namespace::PATIENCE.as_secs()))
@@ -121,5 +130,22 @@ impl Output for Capture {
     async fn finish(self) {
         // Whoever asked may have been stopped.
         let _ = self.done.send(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_path;
+
+    #[test]
+    fn a_slash_is_no_path() {
+        for (server, expected) in [
+            ("https://a", false),
+            ("https://a:6443/", false),
+            ("https://a/k8s/clusters/c-1", true),
+            ("https://[::1]:6443//", false),
+        ] {
+            assert_eq!(has_path(server), expected, "{server}");
+        }
     }
 }

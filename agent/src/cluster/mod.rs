@@ -10,3 +10,6 @@ pub mod namespace;
 mod question;
 
 pub use kubectl::Kubectl;
+
+/// Where namespaces are, below a server's own path.
+const NAMESPACES: &str = "/api/v1/namespaces";

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::NAMESPACES;
 use super::answer::{Doubt, Known, Question, of_http};
 use super::direct;
 use super::kubectl::{Kubectl, late};
@@ -48,8 +49,7 @@ impl<'a> Asker<'a> {
         // Whatever kept us from asking will do so again.
         self.client = None;
         let target = &self.step.target;
-        let path = format!("{}{NAMESPACES}/{}", path_of(&target.server), target.namespace);
-        self.kubectl.ask(question, (&target.namespace, &path), self.deadline).await
+        self.kubectl.ask(question, (&target.server, &target.namespace), self.deadline).await
     }
 
     fn request(&self, question: Question) -> Request {
@@ -64,15 +64,6 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// A server's own path, which `kubectl get --raw` leaves out.
-fn path_of(server: &str) -> &str {
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
-}
-
-/// Where namespaces are.
-const NAMESPACES: &str = "/api/v1/namespaces";
-
 /// An error and its causes, in one line.
 fn with_causes(error: &HttpsError) -> String {
     let mut line = error.to_string();
@@ -82,21 +73,4 @@ fn with_causes(error: &HttpsError) -> String {
         cause = next.source();
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path_of;
-
-    #[test]
-    fn a_servers_own_path_comes_before_every_other() {
-        for (server, path) in [
-            ("https://a", ""),
-            ("https://a:6443/", ""),
-            ("https://a/k8s/clusters/c-1", "/k8s/clusters/c-1"),
-            ("https://[::1]:6443/x//", "/x"),
-        ] {
-            assert_eq!(path_of(server), path, "{server}");
-        }
-    }
 }

@@ -260,7 +260,6 @@ fn fields_of_later_versions_are_unknown_and_say_so() {
     let limits = with("limits: {output: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.output: {later}"));
     Place::new().refuses(&[
-        ("  auth:", "  namespacePolicy: create\n  auth:", &format!("7:3: target.namespacePolicy: {later}")),
         ("token: hunter22-token", "eks: {}", &format!("8:5: target.auth.eks: {later}")),
         ("body:", "syntax: python\n  body:", "10:11: script.syntax: expected \"bash\", found \"python\"; hint: this version of kubestep does not know it yet"),
         ("body:", "syntax: bahs\n  body:", "10:11: script.syntax: expected \"bash\", found \"bahs\"; did you mean \"bash\"?"),
