@@ -29,6 +29,26 @@ pub enum Command {
     /// Run one step, and exit with its script's code
     #[command(long_about = RUN_ABOUT, after_long_help = RUN_HELP)]
     Run(RunArguments),
+    /// Print the JSON Schema of payloads or results
+    #[command(after_long_help = SCHEMA_HELP)]
+    Schema(SchemaArguments),
+}
+
+/// `kubestep schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Which document's
+    #[arg(value_name = "DOCUMENT", default_value = "payload")]
+    pub document: Document,
+}
+
+/// A document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// What `kubestep run` reads.
+    Payload,
+    /// What `--result` writes.
+    Result,
 }
 
 /// `kubestep run`.
@@ -81,6 +101,13 @@ pub enum PayloadOrigin {
     /// Somebody else.
     Remote,
 }
+
+const SCHEMA_HELP: &str = r#"Examples:
+  Completion and checks in an editor with a YAML language server:
+    $ kubestep schema > step.schema.json
+    $ head -1 step.yaml
+    # yaml-language-server: $schema=step.schema.json
+"#;
 
 const RUN_ABOUT: &str = "Run one step, and exit with its script's code.\n\n\
     Standard output is the script's, with every secret masked; so is standard error, with the agent's own lines \

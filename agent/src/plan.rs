@@ -37,7 +37,7 @@ pub struct ChosenTool {
 }
 
 /// A closed list, never reworded: other programs read it from the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub enum WarningCode {
     /// A tool that scripts often use is not there, or does not run.
     ToolMissing,
@@ -66,7 +66,7 @@ impl WarningCode {
 }
 
 /// Something the user may have to act upon.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Warning {
     /// What kind of thing.
     pub code: WarningCode,

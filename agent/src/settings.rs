@@ -202,7 +202,7 @@ mod tests {
 
     fn resolve(flags: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let typed = ["kubestep", "run", "-"].into_iter().chain(flags.iter().copied());
-        let Command::Run(arguments) = Arguments::parse_from(typed).command;
+        let Command::Run(arguments) = Arguments::parse_from(typed).command else { panic!("it says run") };
         let environment: Environment =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Settings::resolve(&arguments, &environment)

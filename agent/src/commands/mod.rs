@@ -1,6 +1,7 @@
 //! The commands: one thin file each, from what was typed to an exit code.
 
 pub mod run;
+pub mod schema;
 
 /// Wrong command line, payload not readable, result not writable.
 pub const USAGE: u8 = 64;

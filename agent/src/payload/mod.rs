@@ -9,6 +9,7 @@ mod certificate;
 mod document;
 mod fields;
 mod problem;
+pub mod schema;
 mod source;
 mod trust;
 mod url;

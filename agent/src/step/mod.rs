@@ -5,7 +5,7 @@ mod context;
 
 use std::path::PathBuf;
 
-use crate::outcome::{StepError, StepResult, Verdict, verdict};
+use crate::outcome::{PhaseName, StepError, StepResult, Verdict, verdict};
 use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
 use crate::supervise::{Ending, Supervisor};
@@ -50,14 +50,14 @@ pub async fn run(request: &Request, mut context: Context<'_>) -> Outcome {
 
 /// The line. Each act needs the one above it; what it leaves on an early return is closed by [`run`].
 async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, StepError> {
-    context.record.phase("plan");
+    context.record.phase(PhaseName::Plan);
     let step = payload::load(&request.text, &request.source, &request.surroundings)?;
     context.learn(&step);
     let inventory = context.inventory(&step, request.state.as_deref()).await?;
     let plan = Plan::new(step, &inventory)?;
     context.announce(&plan);
 
-    context.record.phase("workspace");
+    context.record.phase(PhaseName::Workspace);
     let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
     let workspace = supervisor.prepare(request.roots.clone()).await?;
     let kubeconfig = kubeconfig::write(&plan, &workspace)?;
@@ -65,9 +65,9 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     context.check_memory(&workspace);
     context.still_wanted()?;
 
-    context.record.phase("script");
+    context.record.phase(PhaseName::Script);
     let ended = context.run_script(command, &plan.step.limits).await?;
 
-    context.record.phase("log");
+    context.record.phase(PhaseName::Log);
     context.write_out(ended).await
 }
