@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cli::{LogFormat, RunArguments};
+use crate::cli::{LogFormat, StepArguments};
 use crate::limits::parse_duration;
 
 /// The process's environment, read once.
@@ -113,7 +113,11 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn resolve(arguments: &RunArguments, environment: &Environment) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        arguments: &StepArguments,
+        given_format: Option<LogFormat>,
+        environment: &Environment,
+    ) -> Result<Self, SettingsError> {
         let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
         let path = |name: &str| value(name).map(PathBuf::from);
         let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
@@ -127,7 +131,7 @@ impl Settings {
             arguments.state_dir.clone().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
         Ok(Self {
             mask: checked_mask(mask)?,
-            log_format: arguments.log_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
+            log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
             state_dir: given_state.or_else(|| state_dir(&absolute)),
             service_account_dir: config
                 .service_account_dir
@@ -205,7 +209,7 @@ mod tests {
         let Command::Run(arguments) = Arguments::parse_from(typed).command else { panic!("it says run") };
         let environment: Environment =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Settings::resolve(&arguments, &environment)
+        Settings::resolve(&arguments.step, arguments.log_format, &environment)
     }
 
     fn config(text: &str) -> (tempfile::TempDir, String) {

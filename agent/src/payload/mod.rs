@@ -23,7 +23,7 @@ use crate::limits::Limits;
 use crate::secret::Secret;
 
 pub use problem::{Problem, Problems};
-pub use wire::load;
+pub use wire::{is_inherited_by_default, load};
 
 /// The largest payload that is read, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -111,6 +111,8 @@ pub struct Step {
     pub limits: Limits,
     /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.
     pub parts: Vec<Part>,
+    /// The fields whose secret stands in the payload itself.
+    pub in_clear: Vec<String>,
 }
 
 /// A part of a secret, or another writing of it.

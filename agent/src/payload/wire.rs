@@ -11,6 +11,8 @@ mod target;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use inherit::is_inherited_by_default;
+
 use super::fields::{Field, Fields, Reader};
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
@@ -73,6 +75,7 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
         tools: tools?,
         limits: limits?,
         parts: target.parts,
+        in_clear: reader.in_clear(),
     };
     inherit::add_proxy_parts(&mut step);
     script::refuse_secret_arguments(reader, &step, &script.arguments);

@@ -2,6 +2,7 @@
 //! on every path: the workspace goes, the log is written out, somebody is told.
 
 mod context;
+pub mod tools;
 
 use std::path::PathBuf;
 
@@ -54,7 +55,7 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     let step = payload::load(&request.text, &request.source, &request.surroundings)?;
     context.learn(&step);
     let inventory = context.inventory(&step, request.state.as_deref()).await?;
-    let plan = Plan::new(step, &inventory)?;
+    let plan = Plan::new(step, &inventory, request.surroundings.now)?;
     context.announce(&plan);
 
     context.record.phase(PhaseName::Workspace);
