@@ -3,7 +3,9 @@
 //! `harness` holds the strict builder that all tests use: what a test does not expect must not happen.
 
 mod architecture;
+mod auth;
 mod cleanup;
+mod connection;
 mod ending;
 mod harness;
 mod input;
