@@ -7,6 +7,7 @@ mod auth;
 mod cleanup;
 mod connection;
 mod ending;
+mod explain;
 mod harness;
 mod input;
 mod schema;

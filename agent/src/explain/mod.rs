@@ -164,7 +164,7 @@ fn script(plan: &Plan) -> Script {
     Script {
         syntax: "bash",
         interpreter: plan.bash.clone(),
-        bytes: script.body.expose().len(),
+        bytes: script.body.size(),
         arguments: script.arguments.clone(),
         working_directory: script.working_directory.clone(),
     }
@@ -188,7 +188,7 @@ fn named(name: &str, variable: &Variable<'_>) -> Named {
 }
 
 fn file(name: &str, text: &Text) -> File {
-    File { name: name.to_owned(), bytes: text.expose().len(), is_secret: matches!(text, Text::Secret(_)) }
+    File { name: name.to_owned(), bytes: text.size(), is_secret: matches!(text, Text::Secret(_)) }
 }
 
 fn notes(plan: &Plan) -> Vec<String> {

@@ -148,6 +148,12 @@ impl Text {
             Self::Secret(secret) => secret.expose(),
         }
     }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.expose().len()
+    }
 }
 
 /// A cluster, and the account to use there.
