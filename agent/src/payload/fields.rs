@@ -10,7 +10,7 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 19] = [
+const LATER: [&str; 18] = [
     "target.namespacePolicy",
     "target.auth.kubeconfig",
     "target.auth.eks",
@@ -18,7 +18,6 @@ const LATER: [&str; 19] = [
     "target.auth.gke",
     "target.auth.clientCertificate.pfx",
     "target.auth.clientCertificate.password",
-    "outputKubeConfig",
     "credentials",
     "limits.login",
     "limits.output",

@@ -107,6 +107,8 @@ pub struct Step {
     pub requires: Vec<&'static str>,
     /// Tools at a path of the payload's choice.
     pub tools: BTreeMap<&'static str, PathBuf>,
+    /// Whether the kubeconfig is shown before the script, its secrets replaced.
+    pub output_kubeconfig: bool,
     /// Bounds on the script.
     pub limits: Limits,
     /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.

@@ -67,6 +67,8 @@ struct Step {
     requires: Option<Vec<Tool>>,
     /// Tools at a path of the payload's choice; they stand first on the script's PATH.
     tools: Option<BTreeMap<Tool, String>>,
+    /// true: shows the kubeconfig before the script, its secrets replaced by REDACTED.
+    output_kube_config: Option<bool>,
     /// Bounds on the script.
     limits: Option<Limits>,
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tooling_check::Inventory;
 
 use super::tools;
+use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log, Sink};
 use crate::mask::{self, Masked, Masker};
@@ -108,6 +109,16 @@ impl<'a> Context<'a> {
                 ),
                 hint: Some("make /dev/shm or $XDG_RUNTIME_DIR writable for this user".into()),
             });
+        }
+    }
+
+    /// Shows the kubeconfig where the payload asks for it. The secrets are left out when it is made, not masked.
+    pub(super) fn show_kubeconfig(&self, plan: &Plan) {
+        if plan.step.output_kubeconfig {
+            self.say(format!(
+                "the kubeconfig:\n{}",
+                kubeconfig::yaml(&kubeconfig::document(plan, Purpose::Show))
+            ));
         }
     }
 

@@ -64,6 +64,7 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     let kubeconfig = kubeconfig::write(&plan, &workspace)?;
     let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);
+    context.show_kubeconfig(&plan);
     context.still_wanted()?;
 
     context.record.phase(PhaseName::Script);
