@@ -10,6 +10,7 @@ mod ending;
 mod explain;
 mod harness;
 mod input;
+mod recipe;
 mod schema;
 mod secrets;
 mod streams;
