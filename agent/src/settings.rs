@@ -21,6 +21,8 @@ pub struct Settings {
     pub mask: String,
     /// How the agent's own lines look.
     pub log_format: LogFormat,
+    /// Whether a terminal may be written to in colours.
+    pub colour: bool,
     /// Folder of caches; `None` where there is no home for it.
     pub state_dir: Option<PathBuf>,
     /// Where a pod finds its own account.
@@ -132,6 +134,7 @@ impl Settings {
         Ok(Self {
             mask: checked_mask(mask)?,
             log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
+            colour: value("NO_COLOR").is_none() && value("TERM").is_some_and(|term| term != "dumb"),
             state_dir: given_state.or_else(|| state_dir(&absolute)),
             service_account_dir: config
                 .service_account_dir

@@ -1,6 +1,6 @@
 //! `kubestep run STEP`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -105,6 +105,7 @@ fn voice(arguments: &RunArguments, settings: &Settings) -> Voice {
         (false, _) => Level::Trace,
     };
     let format = match settings.log_format {
+        LogFormat::Text if settings.colour && io::stderr().is_terminal() => Format::Colour,
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
