@@ -10,14 +10,13 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "target.auth.kubeconfig",
     "target.auth.eks",
     "target.auth.aks",
     "target.auth.gke",
     "target.auth.clientCertificate.pfx",
     "target.auth.clientCertificate.password",
-    "outputKubeConfig",
     "credentials",
     "limits.login",
     "limits.output",
@@ -78,17 +77,34 @@ impl<'n> Fields<'n> {
 pub(super) struct Reader<'a> {
     pub(super) surroundings: &'a Surroundings,
     problems: RefCell<Vec<Problem>>,
+    /// Fields whose secret stands in the payload itself.
+    in_clear: RefCell<Vec<String>>,
     /// What text sources have read so far, in bytes.
     read: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, problems: RefCell::default(), read: Cell::default() }
+        Self {
+            surroundings,
+            problems: RefCell::default(),
+            in_clear: RefCell::default(),
+            read: Cell::default(),
+        }
     }
 
     pub(super) fn push(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes that a field's secret stands in the payload itself.
+    pub(super) fn note_in_clear(&self, field: &Field<'_>) {
+        self.in_clear.borrow_mut().push(field.path.clone());
+    }
+
+    /// The fields so noted.
+    pub(super) fn in_clear(&self) -> Vec<String> {
+        self.in_clear.borrow().clone()
     }
 
     /// Tells what is wrong with a field.
