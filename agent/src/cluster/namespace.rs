@@ -113,7 +113,11 @@ impl<Mask: Fn(&str) -> String> Telling<'_, Mask> {
                 WarningCode::NamespaceForbidden,
                 if is_missing { "forbids to make it" } else { "forbids to look at it" },
                 words,
-                "let the account get and create namespaces, or set target.namespacePolicy: skip",
+                if is_missing {
+                    "make it first, or let the account create namespaces"
+                } else {
+                    "let the account get it (a Role in the namespace will do), or set target.namespacePolicy: skip"
+                },
             ),
             Doubt::Unreachable(words) => (
                 WarningCode::ClusterUnreachable,
