@@ -6,6 +6,7 @@ mod architecture;
 mod cleanup;
 mod ending;
 mod harness;
+mod import;
 mod input;
 mod secrets;
 mod streams;

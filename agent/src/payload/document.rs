@@ -58,9 +58,7 @@ impl Node {
     /// What stands under a name, where this is a mapping that has it.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         match &self.kind {
-            Kind::Mapping(entries) => {
-                entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
-            }
+            Kind::Mapping(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
             Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => None,
         }
     }

@@ -20,8 +20,7 @@ const MAX_ALL_ROUNDS: u64 = 3 * MAX_ROUNDS;
 
 const CONVERT: &str = "convert it with: openssl pkcs12 -legacy -in FILE -nodes -out plain.pem && \
                        openssl pkcs12 -export -in plain.pem -out new.pfx";
-const CONVERT_PBMAC1: &str =
-    "convert it with OpenSSL 3.4 or newer: openssl pkcs12 -in FILE -nodes -out plain.pem && \
+const CONVERT_PBMAC1: &str = "convert it with OpenSSL 3.4 or newer: openssl pkcs12 -in FILE -nodes -out plain.pem && \
      openssl pkcs12 -export -in plain.pem -out new.pfx";
 const LOOK: &str = "see what is in it with: openssl pkcs12 -info -in FILE -nodes -legacy";
 const TRY: &str = "try it with: openssl pkcs12 -in FILE -noout -legacy";
@@ -107,10 +106,8 @@ fn why(error: &Error, parts: &Parts, password: &str) -> Fault {
         Error::Pkcs5Error(_) | Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => {
             Fault::new("the PFX is encrypted in a way that is not read").with_hint(CONVERT)
         }
-        Error::UnsupportedContentType | Error::UnsupportedCertificateType | Error::InvalidVersion => {
-            Fault::new("the PFX holds something that is not read").with_hint(CONVERT)
-        }
-        _ => Fault::new("the PFX is damaged").with_hint(LOOK),
+        // The library's other words do not tell a damaged file from one that it does not know.
+        _ => Fault::new("the PFX is damaged, or holds something that is not read").with_hint(CONVERT),
     }
 }
 
@@ -148,4 +145,4 @@ fn chain(own: &CertificateBag, certificates: &[CertificateBag]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

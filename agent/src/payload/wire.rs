@@ -40,7 +40,8 @@ const FIELDS: [&str; 12] = [
 /// # Errors
 /// All that is wrong with the payload, at once.
 pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step, Problems> {
-    let root = document::read(text, &document::STEP).map_err(|problem| Problems::new(name, vec![*problem]))?;
+    let root =
+        document::read(text, &document::STEP).map_err(|problem| Problems::new(name, vec![*problem]))?;
     let reader = Reader::new(surroundings);
     let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
     reader.finish(step, name)

@@ -45,9 +45,12 @@ pub(super) struct Parts {
 }
 
 pub(super) fn of(bytes: &[u8]) -> Outline {
+    if bytes.first().is_some_and(|tag| *tag != 0x30) {
+        return Outline::Other("something else");
+    }
     let (content, rest) = match element(bytes) {
-        Ok(Element { tag: 0x30, content, rest }) => (content, rest),
-        Ok(_) | Err(Fault::Other) => return Outline::Other("something else"),
+        Ok(Element { content, rest, .. }) => (content, rest),
+        Err(Fault::Other) => return Outline::Other("something else"),
         Err(Fault::Indefinite) => return Outline::Indefinite,
         Err(Fault::Short) => return Outline::Other("one that is cut off, or something else"),
     };

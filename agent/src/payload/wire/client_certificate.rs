@@ -22,7 +22,8 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Own> {
         }
         (Some(pfx), password) => from_pfx(reader, pfx, password),
         (None, Some(password)) => {
-            let hint = "an encrypted privateKey must be decrypted: openssl pkey -in key.pem -out key-plain.pem";
+            let hint =
+                "an encrypted privateKey must be decrypted: openssl pkey -in key.pem -out key-plain.pem";
             reader.tell_with_hint(password, "belongs to a pfx, and there is none", hint);
             None
         }

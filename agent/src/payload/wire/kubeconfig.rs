@@ -138,7 +138,8 @@ impl<'n> Document<'n> {
                 }
             }
             (None, None) => {
-                let problem = Problem::new(Place::DOCUMENT, "", format!("there is no current-context; {there}"));
+                let problem =
+                    Problem::new(Place::DOCUMENT, "", format!("there is no current-context; {there}"));
                 inner.push(problem.with_hint(NAME_ONE));
                 None
             }
@@ -228,6 +229,3 @@ fn named<'n>(inner: &Reader<'_>, root: &Fields<'n>, list: &str, item: &str) -> O
     });
     Some(named.collect())
 }
-
-#[cfg(test)]
-mod tests;

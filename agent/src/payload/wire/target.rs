@@ -101,7 +101,9 @@ fn absent(reader: &Reader<'_>, fields: &Fields<'_>, method: &str) -> Option<Conn
 
 fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
     let server = fields.required("server", reader).and_then(|field| server(reader, field));
-    let authority = fields.get("certificateAuthority").map(|field| authority(reader, field, &reader.source(field)?.bytes));
+    let authority = fields
+        .get("certificateAuthority")
+        .map(|field| authority(reader, field, &reader.source(field)?.bytes));
     let insecure = fields.get("insecureSkipTlsVerify").map(|field| {
         let insecure = reader.truth(field)?;
         if insecure && fields.get("certificateAuthority").is_some() {

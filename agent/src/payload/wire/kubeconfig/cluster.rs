@@ -61,8 +61,7 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<Cluster> {
 
 /// The CA, from the document or a file; `None` without one.
 fn authority(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<String>> {
-    let (file, data) =
-        (fields.filled("certificate-authority"), fields.filled("certificate-authority-data"));
+    let (file, data) = (fields.filled("certificate-authority"), fields.filled("certificate-authority-data"));
     match (file, data) {
         (None, None) => None,
         (Some(field), Some(_)) => {
@@ -111,8 +110,6 @@ fn json(node: &Node) -> Value {
             whole().or_else(|_| fraction()).or_else(|_| truth()).unwrap_or_else(|_| Value::from(text))
         }
         Kind::Sequence(elements) => elements.iter().map(json).collect(),
-        Kind::Mapping(entries) => {
-            entries.iter().map(|(key, node)| (key.name.clone(), json(node))).collect()
-        }
+        Kind::Mapping(entries) => entries.iter().map(|(key, node)| (key.name.clone(), json(node))).collect(),
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<Exec> {
     let mode = match fields.filled("interactiveMode") {
         Some(field) => interactive_mode(inner, field).map(Some),
         None if api_version.as_deref() == Some(V1) => {
-            let told = format!("needs interactiveMode under {V1}; without it kubectl does not run the plugin");
+            let told =
+                format!("needs interactiveMode under {V1}; without it kubectl does not run the plugin");
             inner.tell_with_hint(field, told, "add interactiveMode: Never");
             None
         }

@@ -34,9 +34,8 @@ const FIELDS: [&str; 15] = [
 pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<User> {
     let fields = inner.fields(field, &FIELDS)?;
     let agrees = agrees(inner, field, &fields);
-    let token = fields
-        .filled("token")
-        .map(|field| check_token(inner, field, Secret::new(inner.filled_text(field)?)));
+    let token =
+        fields.filled("token").map(|field| check_token(inner, field, Secret::new(inner.filled_text(field)?)));
     let token_file = fields.filled("tokenFile").map(|field| token_file(inner, field));
     let login = login(inner, &fields);
     let certificate = certificate(inner, &fields);
@@ -71,16 +70,15 @@ fn agrees(inner: &Reader<'_>, field: &Field<'_>, fields: &Fields<'_>) -> bool {
         inner.tell_with_hint(provider, "auth-provider left kubectl with version 1.26", hint);
         return false;
     }
-    if let Some(login) = fields.filled("username").or(fields.filled("password")) {
-        for name in ["token", "tokenFile"].into_iter().filter(|name| has(name)) {
-            let told = format!("must not stand beside {name}: kubectl refuses two ways to log in");
-            inner.tell(login, told);
-            return false;
-        }
+    if let Some(login) = fields.filled("username").or(fields.filled("password"))
+        && let Some(name) = ["token", "tokenFile"].into_iter().find(|name| has(name))
+    {
+        let told = format!("must not stand beside {name}: kubectl refuses two ways to log in");
+        inner.tell(login, told);
+        return false;
     }
     let ways = ["token", "tokenFile", "username", "password", "exec"];
-    let certificate =
-        ["client-certificate", "client-certificate-data", "client-key", "client-key-data"];
+    let certificate = ["client-certificate", "client-certificate-data", "client-key", "client-key-data"];
     if !ways.iter().chain(&certificate).any(|name| has(name)) {
         let told = "has no credential; kubectl would ask for a user name";
         inner.tell_with_hint(field, told, "is it the right context?");
