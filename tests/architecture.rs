@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::tools::repository;
 
 /// Each module and those that it may import. Whatever is not in this table does not exist yet.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("secret", &[]),
     ("limits", &[]),
     ("message", &[]),
@@ -39,8 +39,22 @@ const TABLE: [(&str, &[&str]); 17] = [
     ),
     (
         "commands",
-        &["step", "settings", "cli", "log", "mask", "outcome", "payload", "supervise", "workspace", "limits"],
+        &[
+            "step",
+            "explain",
+            "settings",
+            "cli",
+            "log",
+            "mask",
+            "outcome",
+            "payload",
+            "plan",
+            "supervise",
+            "workspace",
+            "limits",
+        ],
     ),
+    ("explain", &["payload", "plan", "kubeconfig", "script"]),
     ("lib", &[]),
 ];
 

@@ -1,7 +1,7 @@
 //! Accounts that come packed: a PFX by the source's own recipe, and somebody's kubeconfig, on the real cluster.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::harness::cluster::{Cluster, cluster};
 use crate::harness::run::{Done, Run};
-use crate::harness::tools::kubectls;
+use crate::harness::tools::newest_and_oldest;
 use crate::harness::{skipped, step};
 
 const WHO: &str = "kubectl auth whoami -o jsonpath='{.status.userInfo.username}{\"\\n\"}'";
@@ -51,19 +51,6 @@ fn with_data(cluster: &Cluster, user: &str) -> String {
 fn program(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
-}
-
-/// The newest kubectl, and the oldest where it is there.
-fn newest_and_oldest() -> Vec<PathBuf> {
-    let mut found = kubectls();
-    found.sort_by_key(|(version, _)| {
-        version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>()
-    });
-    let paths: Vec<PathBuf> = found.into_iter().map(|(_, path)| path).collect();
-    match paths.as_slice() {
-        [oldest, .., newest] => vec![newest.clone(), oldest.clone()],
-        few => few.to_vec(),
-    }
 }
 
 fn assert_imported(done: &Done) {
@@ -124,7 +111,7 @@ fn a_wrong_pfx_password_is_refused_before_anything_starts() {
 #[test]
 fn a_kubeconfig_with_a_token_logs_in_with_any_kubectl() {
     let Some(cluster) = cluster() else { return };
-    for kubectl in newest_and_oldest() {
+    for (_, kubectl) in newest_and_oldest() {
         let content = with_data(cluster, &format!("{{token: {}}}", cluster.read("adminToken").trim()));
         let script = format!(
             "{CAN}; kubectl config view -o jsonpath='{{.contexts[*].name}} {{.users[*].name}} {{.clusters[*].name}}{{\"\\n\"}}'; \
@@ -188,7 +175,7 @@ EOT
 fn a_kubeconfig_with_an_exec_plugin_runs_it_in_the_step() {
     let Some(cluster) = cluster() else { return };
     let token = cluster.service_account("import-exec");
-    for kubectl in newest_and_oldest() {
+    for (_, kubectl) in newest_and_oldest() {
         let user = format!(
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1beta1, command: plugins/stand-in-plugin, args: [get-token], \
              env: [{{name: STAND_IN_TOKEN, value: {token}}}], interactiveMode: Never, provideClusterInfo: true}}}}"

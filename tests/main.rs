@@ -3,11 +3,16 @@
 //! `harness` holds the strict builder that all tests use: what a test does not expect must not happen.
 
 mod architecture;
+mod auth;
 mod cleanup;
+mod connection;
 mod ending;
+mod explain;
 mod harness;
 mod import;
 mod input;
+mod recipe;
+mod schema;
 mod secrets;
 mod streams;
 mod surroundings;

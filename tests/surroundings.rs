@@ -72,6 +72,15 @@ fn the_kubeconfig_is_0600_in_a_0700_folder() {
 }
 
 #[test]
+fn the_kubeconfig_is_shown_where_that_is_asked_for_without_its_secrets() {
+    let done = Run::new(step("exit 0") + "outputKubeConfig: true\n").loud().any_output().check();
+    let shown =
+        "kubestep: users:\nkubestep: - name: kubestep\nkubestep:   user:\nkubestep:     token: REDACTED\n";
+    assert!(done.stderr.contains(shown), "{}", done.stderr);
+    assert!(done.stderr.contains("kubestep: current-context: kubestep\n"), "{}", done.stderr);
+}
+
+#[test]
 fn the_tools_of_the_payload_stand_first_on_the_path() {
     let script = "command -v kubectl | sed 's|.*/kubestep-[^/]*||'; kubectl";
     let stand_in = "#!/bin/bash\nif [ \"$1\" = version ]; then echo '{\"clientVersion\":{\"gitVersion\":\"v1.99.0\"}}'; else echo stand-in; fi\n";

@@ -29,14 +29,68 @@ pub enum Command {
     /// Run one step, and exit with its script's code
     #[command(long_about = RUN_ABOUT, after_long_help = RUN_HELP)]
     Run(RunArguments),
+    /// Say what `run` would do and why; touches neither cluster nor plugin
+    #[command(after_long_help = EXPLAIN_HELP)]
+    Explain(ExplainArguments),
+    /// Print the JSON Schema of payloads or results
+    #[command(after_long_help = SCHEMA_HELP)]
+    Schema(SchemaArguments),
+}
+
+/// `kubestep schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Which document's
+    #[arg(value_name = "DOCUMENT", default_value = "payload")]
+    pub document: Document,
+}
+
+/// A document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// What `kubestep run` reads.
+    Payload,
+    /// What `--result` writes.
+    Result,
+}
+
+/// A payload, and the operator's word on it.
+#[derive(Debug, Args)]
+pub struct StepArguments {
+    /// The payload, a YAML or JSON file; `-` reads standard input
+    #[arg(value_name = "STEP")]
+    pub step: PathBuf,
+    /// Whom the payload speaks for: `local`, the caller; `remote`, somebody who may name only what the config allows
+    #[arg(long, value_name = "ORIGIN", default_value = "local")]
+    pub origin: PayloadOrigin,
+    /// The operator's config, TOML (keys: `kubestep run --help`)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where tools that were tried are remembered
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+    /// What stands in the log in place of a secret [default: ********]
+    #[arg(long, value_name = "TEXT")]
+    pub mask: Option<String>,
+}
+
+/// `kubestep explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// Which step.
+    #[command(flatten)]
+    pub step: StepArguments,
+    /// For people or for machines
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: LogFormat,
 }
 
 /// `kubestep run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// The payload, a YAML or JSON file; `-` reads standard input
-    #[arg(value_name = "STEP")]
-    pub step: PathBuf,
+    /// Which step.
+    #[command(flatten)]
+    pub step: StepArguments,
     /// Write the result, a JSON document, to this file (0600, complete or not at all)
     #[arg(long, value_name = "FILE")]
     pub result: Option<PathBuf>,
@@ -49,18 +103,6 @@ pub struct RunArguments {
     /// How the agent's own lines look on standard error
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What stands in the log in place of a secret [default: ********]
-    #[arg(long, value_name = "TEXT")]
-    pub mask: Option<String>,
-    /// Whom the payload speaks for: `local`, the caller; `remote`, somebody who may name only what the config allows
-    #[arg(long, value_name = "ORIGIN", default_value = "local")]
-    pub origin: PayloadOrigin,
-    /// The operator's config, TOML (keys below)
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where tools that were tried are remembered
-    #[arg(long, value_name = "FOLDER")]
-    pub state_dir: Option<PathBuf>,
 }
 
 /// How the agent's own lines look.
@@ -81,6 +123,22 @@ pub enum PayloadOrigin {
     /// Somebody else.
     Remote,
 }
+
+const EXPLAIN_HELP: &str = r#"Examples:
+  Before the first run of a payload:
+    $ kubestep explain step.yaml
+  What a worker would say to it:
+    $ kubestep explain step.yaml --origin remote --config /etc/kubestep.toml -o json
+
+Exit codes: 0 the step can be planned; 64, 65, 69 as `kubestep run` would end.
+"#;
+
+const SCHEMA_HELP: &str = r#"Examples:
+  Completion and checks in an editor with a YAML language server:
+    $ kubestep schema > step.schema.json
+    $ head -1 step.yaml
+    # yaml-language-server: $schema=step.schema.json
+"#;
 
 const RUN_ABOUT: &str = "Run one step, and exit with its script's code.\n\n\
     Standard output is the script's, with every secret masked; so is standard error, with the agent's own lines \

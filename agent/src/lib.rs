@@ -20,4 +20,5 @@ pub mod secret;
 // What surrounds it.
 pub mod cli;
 pub mod commands;
+pub mod explain;
 pub mod settings;

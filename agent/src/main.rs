@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Run(arguments) => commands::run::run(&arguments, settings::environment()).into(),
+        Command::Explain(arguments) => commands::explain::run(&arguments, settings::environment()).into(),
+        Command::Schema(arguments) => commands::schema::run(&arguments).into(),
     }
 }
 

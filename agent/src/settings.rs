@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cli::{LogFormat, RunArguments};
+use crate::cli::{LogFormat, StepArguments};
 use crate::limits::parse_duration;
 
 /// The process's environment, read once.
@@ -21,6 +21,8 @@ pub struct Settings {
     pub mask: String,
     /// How the agent's own lines look.
     pub log_format: LogFormat,
+    /// Whether a terminal may be written to in colours.
+    pub colour: bool,
     /// Folder of caches; `None` where there is no home for it.
     pub state_dir: Option<PathBuf>,
     /// Where a pod finds its own account.
@@ -113,7 +115,11 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn resolve(arguments: &RunArguments, environment: &Environment) -> Result<Self, SettingsError> {
+    pub fn resolve(
+        arguments: &StepArguments,
+        given_format: Option<LogFormat>,
+        environment: &Environment,
+    ) -> Result<Self, SettingsError> {
         let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
         let path = |name: &str| value(name).map(PathBuf::from);
         let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
@@ -127,7 +133,8 @@ impl Settings {
             arguments.state_dir.clone().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
         Ok(Self {
             mask: checked_mask(mask)?,
-            log_format: arguments.log_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
+            log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
+            colour: value("NO_COLOR").is_none() && value("TERM").is_some_and(|term| term != "dumb"),
             state_dir: given_state.or_else(|| state_dir(&absolute)),
             service_account_dir: config
                 .service_account_dir
@@ -202,10 +209,10 @@ mod tests {
 
     fn resolve(flags: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let typed = ["kubestep", "run", "-"].into_iter().chain(flags.iter().copied());
-        let Command::Run(arguments) = Arguments::parse_from(typed).command;
+        let Command::Run(arguments) = Arguments::parse_from(typed).command else { panic!("it says run") };
         let environment: Environment =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Settings::resolve(&arguments, &environment)
+        Settings::resolve(&arguments.step, arguments.log_format, &environment)
     }
 
     fn config(text: &str) -> (tempfile::TempDir, String) {

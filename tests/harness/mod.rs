@@ -1,6 +1,10 @@
 //! What every test stands on: [`Run`] drives the program, [`tools`] and [`cluster`] are the real parts.
 
+pub(crate) mod basic_stand_in;
+pub(crate) mod certificates;
 pub(crate) mod cluster;
+mod http;
+pub(crate) mod proxy_stand_in;
 pub(crate) mod run;
 pub(crate) mod tools;
 

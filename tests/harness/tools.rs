@@ -12,6 +12,13 @@ pub(crate) fn kubectls() -> Vec<(String, PathBuf)> {
     found
 }
 
+/// The two ends of [`kubectls`]; one where there is only one.
+pub(crate) fn newest_and_oldest() -> Vec<(String, PathBuf)> {
+    let mut found = kubectls();
+    let oldest = found.split_off(found.len().min(1)).pop();
+    found.into_iter().chain(oldest).collect()
+}
+
 /// The newest kubectl; where there is none, the test is skipped.
 pub(crate) fn kubectl() -> Option<PathBuf> {
     let newest = kubectls().into_iter().next().map(|(_, path)| path);

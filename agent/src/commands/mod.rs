@@ -1,9 +1,26 @@
 //! The commands: one thin file each, from what was typed to an exit code.
 
+use std::io::Write;
+
+pub mod explain;
+mod request;
 pub mod run;
+pub mod schema;
 
 /// Wrong command line, payload not readable, result not writable.
 pub const USAGE: u8 = 64;
 
 /// A fault of the agent itself.
 pub const SOFTWARE: u8 = 70;
+
+/// For what goes wrong where there is no log: no secret was read so far, or none is named.
+fn complain(message: &str) {
+    for line in message.lines() {
+        // Where nobody reads stderr the exit code has to do.
+        let _ = writeln!(std::io::stderr(), "kubestep: error: {line}");
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}

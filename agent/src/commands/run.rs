@@ -1,35 +1,29 @@
 //! `kubestep run STEP`.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::{SOFTWARE, USAGE};
-use crate::cli::{LogFormat, PayloadOrigin, RunArguments};
+use super::request::{self, RequestError};
+use super::{SOFTWARE, USAGE, complain, with_cause};
+use crate::cli::{LogFormat, RunArguments};
 use crate::log::{Format, Level, Log, Voice};
 use crate::mask::Masker;
 use crate::outcome::Record;
-use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
 use crate::settings::{Environment, Settings, SettingsError};
 use crate::step::{self, Context, Outcome, Request};
 use crate::supervise::{self, StopReason};
-use crate::workspace::Roots;
 
 /// What ends the command before there is a step.
 #[derive(Debug, thiserror::Error)]
 enum UsageError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    #[error("the payload {path} cannot be read")]
-    Payload {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Request(#[from] RequestError),
     #[error("the result {path} cannot be written")]
     Result {
         path: PathBuf,
@@ -41,10 +35,11 @@ enum UsageError {
 /// Runs one step, and gives the exit code.
 #[must_use]
 pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
-    let prepared =
-        Settings::resolve(arguments, &environment).map_err(UsageError::from).and_then(|settings| {
+    let prepared = Settings::resolve(&arguments.step, arguments.log_format, &environment)
+        .map_err(UsageError::from)
+        .and_then(|settings| {
             prove_writable(arguments.result.as_deref())?;
-            let request = request(arguments, &settings, environment)?;
+            let request = request::read(&arguments.step, &settings, environment)?;
             Ok((settings, request))
         });
     match prepared {
@@ -53,8 +48,7 @@ pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
             SOFTWARE
         }),
         Err(error) => {
-            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-            complain(&format!("{error}{cause}"));
+            complain(&with_cause(&error));
             USAGE
         }
     }
@@ -111,53 +105,11 @@ fn voice(arguments: &RunArguments, settings: &Settings) -> Voice {
         (false, _) => Level::Trace,
     };
     let format = match settings.log_format {
+        LogFormat::Text if settings.colour && io::stderr().is_terminal() => Format::Colour,
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
     Voice { format, least }
-}
-
-fn request(
-    arguments: &RunArguments,
-    settings: &Settings,
-    environment: Environment,
-) -> Result<Request, UsageError> {
-    let from_stdin = arguments.step == Path::new("-");
-    let unreadable = |source| UsageError::Payload { path: arguments.step.clone(), source };
-    let text = if from_stdin { read(io::stdin().lock()) } else { File::open(&arguments.step).and_then(read) };
-    let here = std::path::absolute(if from_stdin { Path::new(".") } else { &arguments.step });
-    let here = here.map_err(unreadable)?;
-    let folder = if from_stdin { here } else { here.parent().map_or(here.clone(), Path::to_owned) };
-    let remote = &settings.remote;
-    let policy = Policy {
-        environment: remote.environment.clone(),
-        files: remote.files.clone(),
-        tools: remote.tools.clone(),
-        in_cluster_servers: remote.in_cluster.clone(),
-        max_timeout: settings.max_timeout,
-        max_grace: settings.max_grace,
-    };
-    let origin = match arguments.origin {
-        PayloadOrigin::Local => Origin::Local,
-        PayloadOrigin::Remote => Origin::Remote,
-    };
-    let service_account_folder = settings.service_account_dir.clone();
-    let now = jiff::Timestamp::now();
-    Ok(Request {
-        text: text.map_err(unreadable)?,
-        source: arguments.step.display().to_string(),
-        surroundings: Surroundings { environment, folder, service_account_folder, now, origin, policy },
-        program: settings.program.clone(),
-        roots: Roots { private: settings.private_roots.clone(), work: settings.work_root.clone() },
-        state: settings.state_dir.clone(),
-    })
-}
-
-/// One byte more than a payload may have: the payload's reader says that it is too large.
-fn read(source: impl Read) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    source.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 /// Before anything is done, so that no step runs whose result would be lost.
@@ -170,10 +122,4 @@ fn prove_writable(result: Option<&Path>) -> Result<(), UsageError> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new().prefix(".kubestep-result-").tempfile_in(folder).map(drop).map_err(failed)
-}
-
-/// There is no log yet, or none any more, and so far no secret was read.
-fn complain(message: &str) {
-    // Where nobody reads stderr the exit code has to do.
-    let _ = writeln!(io::stderr(), "kubestep: error: {message}");
 }

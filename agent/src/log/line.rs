@@ -13,6 +13,8 @@ use crate::mask::{Masked, Masker};
 pub enum Format {
     /// `kubestep: …`
     Text,
+    /// The same for a terminal: what the reader may have to act upon stands out.
+    Colour,
     /// One JSON object a line.
     Json,
 }
@@ -40,6 +42,18 @@ impl Level {
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
+        }
+    }
+}
+
+impl Level {
+    /// The sequences around a level's name on a terminal.
+    fn colour(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Trace | Self::Debug => ("\x1b[2m", "\x1b[0m"),
+            Self::Info => ("", ""),
+            Self::Warning => ("\x1b[33m", "\x1b[0m"),
+            Self::Error => ("\x1b[1;31m", "\x1b[0m"),
         }
     }
 }
@@ -75,7 +89,8 @@ impl Line {
         let hide = |text: &str| String::from_utf8_lossy(masker.whole(text.as_bytes()).bytes()).into_owned();
         let (message, hint) = (hide(&self.message), self.hint.as_deref().map(hide));
         let rendered = match format {
-            Format::Text => self.text(&message, hint.as_deref()),
+            Format::Text => self.text(&message, hint.as_deref(), ("", "")),
+            Format::Colour => self.text(&message, hint.as_deref(), self.level.colour()),
             Format::Json => {
                 let level = self.level.name();
                 let line =
@@ -86,9 +101,11 @@ impl Line {
         masker.whole(rendered.as_bytes())
     }
 
-    fn text(&self, message: &str, hint: Option<&str>) -> String {
-        let prefix =
-            if self.level == Level::Info { String::new() } else { format!("{}: ", self.level.name()) };
+    fn text(&self, message: &str, hint: Option<&str>, (on, off): (&str, &str)) -> String {
+        let prefix = match self.level {
+            Level::Info => String::new(),
+            level => format!("{on}{}:{off} ", level.name()),
+        };
         let message = message.lines().map(|line| format!("kubestep: {prefix}{line}\n"));
         let hint = hint.into_iter().flat_map(str::lines).map(|line| format!("kubestep: hint: {line}\n"));
         message.chain(hint).collect()
@@ -174,6 +191,14 @@ mod tests {
         let expected = "kubestep: error: one\nkubestep: error: two\nkubestep: hint: three\n";
         assert_eq!(rendered(&line, Format::Text), expected);
         assert_eq!(rendered(&Line::info("started".into()), Format::Text), "kubestep: started\n");
+    }
+
+    #[test]
+    fn colours_stand_around_the_level_only() {
+        let line = Line::error("no".into(), Some("yes".into()));
+        let expected = "kubestep: \x1b[1;31merror:\x1b[0m no\nkubestep: hint: yes\n";
+        assert_eq!(rendered(&line, Format::Colour), expected);
+        assert_eq!(rendered(&Line::info("started".into()), Format::Colour), "kubestep: started\n");
     }
 
     #[test]

@@ -3,82 +3,146 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Reason;
 use crate::plan::Warning;
 
-/// The document; its field names are the contract's.
-#[derive(Serialize)]
+/// How a step ended. No field ever holds a secret or a log line.
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepResult {
-    pub(super) api_version: &'static str,
-    pub(super) kind: &'static str,
+    /// The version of this contract.
+    pub(super) api_version: ApiVersion,
+    /// What this document is.
+    pub(super) kind: Kind,
+    /// Which step it was.
     pub(super) metadata: Metadata,
+    /// Why it ended; it decides where an exit code has two meanings.
     pub(super) reason: Reason,
+    /// What `kubestep run` exited with.
     pub(super) exit_code: u8,
+    /// How the script ended; null where it did not run.
     pub(super) script: Option<ScriptEnd>,
+    /// What happened, for people.
     pub(super) message: String,
+    /// What to do about it.
     pub(super) hint: Option<String>,
+    /// RFC 3339, UTC, with milliseconds.
     pub(super) started_at: String,
+    /// RFC 3339, UTC, with milliseconds.
     pub(super) finished_at: String,
+    /// Who ran it.
     pub(super) agent: Agent,
+    /// Where it ran; null where the payload could not be read.
     pub(super) target: Option<TargetSummary>,
+    /// The tools that the script found first on its PATH.
     pub(super) tools: Vec<ToolSummary>,
+    /// How long each part took, in order.
     pub(super) phases: Vec<Phase>,
+    /// What went through the log.
     pub(super) log: LogSummary,
+    /// What the user may have to act upon.
     pub(super) warnings: Vec<Warning>,
 }
 
-/// `name` is `null` where the payload could not be read.
-#[derive(Clone, Default, Serialize)]
+#[derive(JsonSchema, Serialize)]
+pub(super) enum ApiVersion {
+    #[serde(rename = "kubestep/v1")]
+    V1,
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(super) enum Kind {
+    StepResult,
+}
+
+#[derive(Clone, Default, JsonSchema, Serialize)]
 pub(super) struct Metadata {
+    /// Null where the payload could not be read.
     pub(super) name: Option<String>,
+    /// The payload's own.
     pub(super) labels: BTreeMap<String, String>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ScriptEnd {
+    /// Null where a signal ended it.
     pub(super) exit_code: Option<i32>,
+    /// The signal's number.
     pub(super) signal: Option<i32>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Agent {
+    /// kubestep's.
     pub(super) version: &'static str,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, JsonSchema, Serialize)]
 pub(super) struct TargetSummary {
+    /// The cluster's URL.
     pub(super) server: String,
+    /// The namespace.
     pub(super) namespace: String,
+    /// The account's method, as the payload names it.
     pub(super) auth: &'static str,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, JsonSchema, Serialize)]
 pub(super) struct ToolSummary {
+    /// Such as kubectl.
     pub(super) name: &'static str,
+    /// Absolute.
     pub(super) path: PathBuf,
+    /// Null where it was not asked, or did not say.
     pub(super) version: Option<String>,
 }
 
-#[derive(Clone, Serialize)]
+/// A part of the line that a step follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PhaseName {
+    /// The payload is read, tools are found, decisions are made.
+    Plan,
+    /// The supervisor starts; credentials and script are written.
+    Workspace,
+    /// The script runs.
+    Script,
+    /// What the script wrote last is handed over.
+    Log,
+}
+
+#[derive(Clone, JsonSchema, Serialize)]
 pub(super) struct Phase {
-    pub(super) name: &'static str,
+    /// Which.
+    pub(super) name: PhaseName,
+    /// To a tenth.
     pub(super) milliseconds: f64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LogSummary {
+    /// Written to stdout.
     pub(super) stdout_bytes: u64,
+    /// Written to stderr, the agent's own lines left out.
     pub(super) stderr_bytes: u64,
+    /// Masks that stand in both.
     pub(super) masked: u64,
+    /// Bytes that nobody read.
     pub(super) dropped: u64,
 }
 
 impl StepResult {
+    /// The JSON Schema of a result.
+    #[must_use]
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+
     /// Writes the document as one file, complete or not at all, 0600.
     ///
     /// # Errors

@@ -9,11 +9,11 @@ use crate::script::ScriptError;
 use crate::supervise::{Ending, Exit, StopReason, SuperviseError};
 use crate::workspace::WorkspaceError;
 
-pub use document::StepResult;
+pub use document::{PhaseName, StepResult};
 pub use record::Record;
 
 /// Why a step ended: a closed list, never reworded (payload.md 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub enum Reason {
     /// The script ran to its end with code 0.
     Completed,

@@ -5,7 +5,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::document::{
-    Agent, LogSummary, Metadata, Phase, ScriptEnd, StepResult, TargetSummary, ToolSummary,
+    Agent, ApiVersion, Kind, LogSummary, Metadata, Phase, PhaseName, ScriptEnd, StepResult, TargetSummary,
+    ToolSummary,
 };
 use super::{StepError, Verdict};
 use crate::log::Totals;
@@ -20,7 +21,7 @@ pub struct Record {
     target: Option<TargetSummary>,
     tools: Vec<ToolSummary>,
     phases: Vec<Phase>,
-    current: Option<(&'static str, Instant)>,
+    current: Option<(PhaseName, Instant)>,
     /// In the order in which they came up.
     pub warnings: Vec<Warning>,
 }
@@ -33,8 +34,8 @@ impl Record {
         Self { started: now, metadata, target: None, tools, phases, current: None, warnings }
     }
 
-    /// Begins a phase, and ends the one before. The names are a closed list: plan, workspace, script, log.
-    pub fn phase(&mut self, name: &'static str) {
+    /// Begins a phase, and ends the one before.
+    pub fn phase(&mut self, name: PhaseName) {
         self.end_phase();
         self.current = Some((name, Instant::now()));
     }
@@ -75,8 +76,8 @@ impl Record {
         self.end_phase();
         let exit = done.as_ref().ok().and_then(|ending| ending.exit);
         StepResult {
-            api_version: "kubestep/v1",
-            kind: "StepResult",
+            api_version: ApiVersion::V1,
+            kind: Kind::StepResult,
             metadata: self.metadata,
             reason: verdict.reason,
             exit_code: verdict.exit_code,

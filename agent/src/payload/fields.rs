@@ -11,12 +11,11 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 16] = [
+const LATER: [&str; 15] = [
     "target.namespacePolicy",
     "target.auth.eks",
     "target.auth.aks",
     "target.auth.gke",
-    "outputKubeConfig",
     "credentials",
     "limits.login",
     "limits.output",
@@ -90,13 +89,21 @@ pub(super) struct Reader<'a> {
     /// The folder of a kubeconfig that is read, by which its relative paths go.
     inside: Option<&'a Path>,
     problems: RefCell<Vec<Problem>>,
+    /// Fields whose secret stands in the payload itself.
+    in_clear: RefCell<Vec<String>>,
     /// What text sources have read so far, in bytes.
     read: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, inside: None, problems: RefCell::default(), read: Cell::default() }
+        Self {
+            surroundings,
+            inside: None,
+            problems: RefCell::default(),
+            in_clear: RefCell::default(),
+            read: Cell::default(),
+        }
     }
 
     /// A reader for a document that stands in a field of this one, and came from this folder. Its problems come
@@ -106,6 +113,7 @@ impl<'a> Reader<'a> {
             surroundings: self.surroundings,
             inside: folder,
             problems: RefCell::default(),
+            in_clear: RefCell::default(),
             read: self.read.clone(),
         }
     }
@@ -148,6 +156,16 @@ impl<'a> Reader<'a> {
 
     pub(super) fn push(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes that a field's secret stands in the payload itself.
+    pub(super) fn note_in_clear(&self, field: &Field<'_>) {
+        self.in_clear.borrow_mut().push(field.path.clone());
+    }
+
+    /// The fields so noted.
+    pub(super) fn in_clear(&self) -> Vec<String> {
+        self.in_clear.borrow().clone()
     }
 
     /// Tells what is wrong with a field.

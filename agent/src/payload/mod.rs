@@ -11,6 +11,7 @@ mod document;
 mod fields;
 mod pfx;
 mod problem;
+pub mod schema;
 mod source;
 mod trust;
 mod url;
@@ -26,7 +27,7 @@ use crate::secret::Secret;
 
 pub use problem::{Problem, Problems};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
-pub use wire::load;
+pub use wire::{is_inherited_by_default, load};
 
 /// The largest payload that is read, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -110,10 +111,14 @@ pub struct Step {
     pub requires: Vec<&'static str>,
     /// Tools at a path of the payload's choice.
     pub tools: BTreeMap<&'static str, PathBuf>,
+    /// Whether the kubeconfig is shown before the script, its secrets replaced.
+    pub output_kubeconfig: bool,
     /// Bounds on the script.
     pub limits: Limits,
     /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.
     pub parts: Vec<Part>,
+    /// The fields whose secret stands in the payload itself.
+    pub in_clear: Vec<String>,
 }
 
 /// A part of a secret, or another writing of it.
@@ -148,6 +153,12 @@ impl Text {
             Self::Plain(text) => text,
             Self::Secret(secret) => secret.expose(),
         }
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.expose().len()
     }
 }
 

@@ -164,10 +164,13 @@ impl Reader<'_> {
 
     /// A secret; never empty.
     pub(super) fn secret(&self, field: &Field<'_>) -> Option<Secret> {
-        let (text, _) = self.source_text(field)?;
+        let (text, given) = self.source_text(field)?;
         if text.is_empty() {
             self.tell(field, "must not be empty");
             return None;
+        }
+        if given == Given::Here {
+            self.note_in_clear(field);
         }
         Some(Secret::new(text))
     }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::Text;
 use crate::secret::Secret;
 
 /// What logs in, and whom it speaks for.
@@ -58,8 +59,8 @@ pub struct Exec {
     pub api_version: String,
     /// A name to be found on the PATH, or absolute.
     pub command: String,
-    /// Its arguments; some are secrets, and nobody can say which.
-    pub arguments: Vec<Secret>,
+    /// Its arguments; those of flags that sound like a secret are secrets.
+    pub arguments: Vec<Text>,
     /// Variables on top of the script's, in order.
     pub environment: Vec<(String, Secret)>,
     /// `Never` or `IfAvailable`; none where the kubeconfig has none.
@@ -103,6 +104,11 @@ impl User {
             // An empty value hides nothing.
             if !value.expose().is_empty() {
                 all.push((format!("exec.env.{name}"), value));
+            }
+        }
+        for argument in self.exec.iter().flat_map(|exec| &exec.arguments) {
+            if let Text::Secret(secret) = argument {
+                all.push(("exec.args".into(), secret));
             }
         }
         all

@@ -13,6 +13,8 @@ mod target;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use inherit::is_inherited_by_default;
+
 use super::fields::{Field, Fields, Reader};
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
@@ -20,7 +22,7 @@ use super::{Step, Surroundings, TOOL_NAMES, document};
 use crate::limits::{Limits, parse_duration};
 use crate::secret::Secret;
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -32,6 +34,7 @@ const FIELDS: [&str; 12] = [
     "secrets",
     "requires",
     "tools",
+    "outputKubeConfig",
     "limits",
 ];
 
@@ -60,6 +63,7 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
     let secrets = optional(&fields, "secrets", |field| secrets(reader, field));
     let requires = optional(&fields, "requires", |field| requires(reader, field));
     let tools = optional(&fields, "tools", |field| tools(reader, field));
+    let output_kubeconfig = optional(&fields, "outputKubeConfig", |field| reader.truth(field));
     let limits = limits(reader, fields.get("limits"));
 
     let ((name, labels), target, script) = (metadata?, target?, script?);
@@ -74,8 +78,10 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
         secrets: secrets?,
         requires: requires?,
         tools: tools?,
+        output_kubeconfig: output_kubeconfig?,
         limits: limits?,
         parts: target.parts,
+        in_clear: reader.in_clear(),
     };
     inherit::add_proxy_parts(&mut step);
     script::refuse_secret_arguments(reader, &step, &script.arguments);

@@ -67,23 +67,61 @@ fn write_files(files: &BTreeMap<String, Text>, directory: &Path) -> Result<(), S
     Ok(())
 }
 
-/// Inherited variables, then the step's surroundings, then the payload's own, which win.
-fn environment(plan: &Plan, kubeconfig: &Path, workspace: &Workspace) -> BTreeMap<String, String> {
-    let step = &plan.step;
-    let folders = workspace.folders();
-    let exposed = |(name, text): (&String, &Text)| (name.clone(), text.expose().to_owned());
-    let mut environment: BTreeMap<String, String> = step.inherited.iter().map(exposed).collect();
-    let own = [
-        ("TMPDIR", folders.temporary().display().to_string()),
-        ("KUBECONFIG", kubeconfig.display().to_string()),
-        ("KUBESTEP_STEP", step.name.clone()),
-        ("KUBESTEP_NAMESPACE", step.target.namespace.clone()),
-        // A kuberc in HOME changes kubectl's defaults for any command.
-        ("KUBERC", "off".to_owned()),
+/// Where a variable of the script comes from, and what it holds.
+pub enum Variable<'a> {
+    /// The agent's own environment.
+    Inherited(&'a Text),
+    /// The step's surroundings.
+    Own(Own),
+    /// The payload.
+    Payload(&'a Text),
+}
+
+/// A variable that says where things are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// The chosen tools' folder, then the PATH by which tools are found.
+    Path,
+    /// The script's own folder for temporary files.
+    Tmpdir,
+    /// The one kubeconfig.
+    Kubeconfig,
+    /// The step's name.
+    Step,
+    /// The target's namespace.
+    Namespace,
+    /// A kuberc in HOME would change kubectl's defaults for any command: `off`.
+    Kuberc,
+}
+
+/// The script's variables by name: inherited ones, then the step's surroundings, then the payload's, which win.
+#[must_use]
+pub fn variables(plan: &Plan) -> BTreeMap<&str, Variable<'_>> {
+    const OWN: [(&str, Own); 5] = [
+        ("TMPDIR", Own::Tmpdir),
+        ("KUBECONFIG", Own::Kubeconfig),
+        ("KUBESTEP_STEP", Own::Step),
+        ("KUBESTEP_NAMESPACE", Own::Namespace),
+        ("KUBERC", Own::Kuberc),
     ];
-    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    environment.extend(step.environment.iter().map(exposed));
-    let path = format!("{}:{}", folders.tools().display(), search_path(step));
-    environment.insert("PATH".into(), path);
-    environment
+    let step = &plan.step;
+    let inherited = step.inherited.iter().map(|(name, text)| (name.as_str(), Variable::Inherited(text)));
+    let own = OWN.map(|(name, own)| (name, Variable::Own(own)));
+    let payload = step.environment.iter().map(|(name, text)| (name.as_str(), Variable::Payload(text)));
+    let path = ("PATH", Variable::Own(Own::Path));
+    inherited.chain(own).chain(payload).chain([path]).collect()
+}
+
+fn environment(plan: &Plan, kubeconfig: &Path, workspace: &Workspace) -> BTreeMap<String, String> {
+    let (step, folders) = (&plan.step, workspace.folders());
+    let value = |variable: Variable<'_>| match variable {
+        Variable::Inherited(text) | Variable::Payload(text) => text.expose().to_owned(),
+        Variable::Own(Own::Path) => format!("{}:{}", folders.tools().display(), search_path(step)),
+        Variable::Own(Own::Tmpdir) => folders.temporary().display().to_string(),
+        Variable::Own(Own::Kubeconfig) => kubeconfig.display().to_string(),
+        Variable::Own(Own::Step) => step.name.clone(),
+        Variable::Own(Own::Namespace) => step.target.namespace.clone(),
+        Variable::Own(Own::Kuberc) => "off".to_owned(),
+    };
+    variables(plan).into_iter().map(|(name, variable)| (name.to_owned(), value(variable))).collect()
 }

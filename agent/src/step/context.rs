@@ -1,20 +1,20 @@
 //! What accompanies a step along its line: its log, its masker, whoever may stop it, and what is known so far.
 
-use std::ffi::OsString;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tooling_check::{Inventory, Search, Tool};
+use tooling_check::Inventory;
 
+use super::tools;
+use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log, Sink};
 use crate::mask::{self, Masked, Masker};
 use crate::message::Scanner;
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
-use crate::plan::{Plan, Warning, WarningCode, search_path, tools_of};
+use crate::plan::{Plan, Warning, WarningCode};
 use crate::supervise::{Command, Ended, Ending, Output, StopReason, SuperviseError, Supervisor};
 use crate::workspace::Workspace;
 
@@ -67,17 +67,7 @@ impl<'a> Context<'a> {
         step: &Step,
         memory: Option<&Path>,
     ) -> Result<Inventory, StepError> {
-        let tools = tools_of(step);
-        let chosen =
-            step.tools.iter().filter_map(|(name, path)| Some((Tool::named(name)?, path.clone()))).collect();
-        let path = OsString::from(search_path(step));
-        let home = step.inherited.get("HOME").map(|home| PathBuf::from(home.expose()));
-        let memory = memory.and_then(made);
-        let search = tokio::task::spawn_blocking(move || {
-            let (home, memory) = (home.as_deref(), memory.as_deref());
-            let search = Search { home, memory, ..Search::new(&path, &chosen) };
-            tooling_check::inventory(&tools, &search)
-        });
+        let search = tokio::task::spawn_blocking(tools::search(step, memory));
         tokio::select! {
             biased;
             Some(reason) = self.stops.recv() => Err(StepError::Stopped(reason)),
@@ -119,6 +109,16 @@ impl<'a> Context<'a> {
                 ),
                 hint: Some("make /dev/shm or $XDG_RUNTIME_DIR writable for this user".into()),
             });
+        }
+    }
+
+    /// Shows the kubeconfig where the payload asks for it. The secrets are left out when it is made, not masked.
+    pub(super) fn show_kubeconfig(&self, plan: &Plan) {
+        if plan.step.output_kubeconfig {
+            self.say(format!(
+                "the kubeconfig:\n{}",
+                kubeconfig::yaml(&kubeconfig::document(plan, Purpose::Show))
+            ));
         }
     }
 
@@ -204,12 +204,6 @@ impl<'a> Context<'a> {
         let Warning { code, message, hint } = warning.clone();
         self.log.say(&Line { level: Level::Warning, code: Some(code.name()), message, hint });
     }
-}
-
-/// The state folder, made where it is missing; one that cannot be made is no failure, only no memory.
-fn made(folder: &Path) -> Option<PathBuf> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
-    Some(folder.to_owned())
 }
 
 /// Waits as long as the reader of the log is waited for: without end while nobody stops the step, and a bounded

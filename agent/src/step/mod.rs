@@ -2,10 +2,11 @@
 //! on every path: the workspace goes, the log is written out, somebody is told.
 
 mod context;
+pub mod tools;
 
 use std::path::PathBuf;
 
-use crate::outcome::{StepError, StepResult, Verdict, verdict};
+use crate::outcome::{PhaseName, StepError, StepResult, Verdict, verdict};
 use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
 use crate::supervise::{Ending, Supervisor};
@@ -50,24 +51,25 @@ pub async fn run(request: &Request, mut context: Context<'_>) -> Outcome {
 
 /// The line. Each act needs the one above it; what it leaves on an early return is closed by [`run`].
 async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, StepError> {
-    context.record.phase("plan");
+    context.record.phase(PhaseName::Plan);
     let step = payload::load(&request.text, &request.source, &request.surroundings)?;
     context.learn(&step);
     let inventory = context.inventory(&step, request.state.as_deref()).await?;
-    let plan = Plan::new(step, &inventory)?;
+    let plan = Plan::new(step, &inventory, request.surroundings.now)?;
     context.announce(&plan);
 
-    context.record.phase("workspace");
+    context.record.phase(PhaseName::Workspace);
     let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
     let workspace = supervisor.prepare(request.roots.clone()).await?;
     let kubeconfig = kubeconfig::write(&plan, &workspace)?;
     let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);
+    context.show_kubeconfig(&plan);
     context.still_wanted()?;
 
-    context.record.phase("script");
+    context.record.phase(PhaseName::Script);
     let ended = context.run_script(command, &plan.step.limits).await?;
 
-    context.record.phase("log");
+    context.record.phase(PhaseName::Log);
     context.write_out(ended).await
 }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::auth::{Own, tell_fault};
 use crate::payload::certificate::{self, Fault, Pem};
 use crate::payload::fields::{Field, Fields, Reader};
+use crate::payload::source::Given;
 use crate::payload::{Auth, Part, pfx};
 use crate::secret::Secret;
 
@@ -35,6 +36,8 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Own> {
 struct Judged {
     pem: Pem,
     given: Vec<u8>,
+    /// Whether it stands in the payload.
+    is_here: bool,
 }
 
 fn judged(
@@ -42,9 +45,10 @@ fn judged(
     field: &Field<'_>,
     judge: impl Fn(&[u8]) -> Result<Pem, Fault>,
 ) -> Option<Judged> {
-    let given = reader.source(field)?.bytes;
+    let source = reader.source(field)?;
+    let (given, is_here) = (source.bytes, source.given == Given::Here);
     let pem = judge(&given).map_err(|fault| tell_fault(reader, field, fault)).ok()?;
-    Some(Judged { pem, given })
+    Some(Judged { pem, given, is_here })
 }
 
 fn from_pem(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Own> {
@@ -54,6 +58,9 @@ fn from_pem(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Own> {
     let key_field = fields.required("privateKey", reader);
     let key = key_field.and_then(|field| judged(reader, field, certificate::key));
     let (chain, key) = (chain?, key?);
+    if key.is_here {
+        reader.note_in_clear(key_field?);
+    }
     if let Err(fault) = certificate::pair(&chain.pem, &key.pem) {
         tell_fault(reader, key_field?, fault);
         return None;
@@ -68,8 +75,23 @@ fn from_pem(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Own> {
 }
 
 fn from_pfx(reader: &Reader<'_>, field: &Field<'_>, password: Option<&Field<'_>>) -> Option<Own> {
-    let given = reader.uncut_source(field).map(|source| source.bytes);
-    let password = password.map_or(Some(String::new()), |field| Some(reader.source_text(field)?.0));
+    let noted = |field: &Field<'_>, given: Given| {
+        if given == Given::Here {
+            reader.note_in_clear(field);
+        }
+    };
+    let given = reader.uncut_source(field).map(|source| {
+        noted(field, source.given);
+        source.bytes
+    });
+    let password = password.map_or(Some(String::new()), |field| {
+        let (password, given) = reader.source_text(field)?;
+        // The empty one is nobody's secret.
+        if !password.is_empty() {
+            noted(field, given);
+        }
+        Some(password)
+    });
     let (given, password) = (given?, password?);
     let opened = unpacked(&given).and_then(|binary| {
         let pair = pfx::open(&binary, &password)?;

@@ -37,6 +37,13 @@ const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"
 pub(super) const SECRET_NAMES: [&str; 6] =
     ["*SECRET*", "*TOKEN*", "*PASSW*", "*CREDENTIAL*", "*PRIVATE*", "*_KEY"];
 
+/// Whether a variable of the agent's is inherited without being asked for.
+#[must_use]
+pub fn is_inherited_by_default(name: &str) -> bool {
+    DEFAULT.iter().any(|pattern| glob(pattern, name))
+        || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
+}
+
 pub(super) fn read(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<BTreeMap<String, Text>> {
     let mut inherited = BTreeMap::new();
     let environment = &reader.surroundings.environment;

@@ -15,6 +15,7 @@ use std::path::Path;
 use super::target::{self, Connection, present};
 use crate::payload::fields::{Field, Fields, Reader};
 use crate::payload::problem::{Place, Problem, below, quoted};
+use crate::payload::source::Given;
 use crate::payload::{Part, User, document};
 
 /// The payload's field that all of it came from.
@@ -38,6 +39,9 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Imported> {
     let wanted = fields.get("context").map(|field| Some((field, reader.filled_text(field)?)));
     let content_field = fields.required("content", reader)?;
     let source = reader.source(content_field)?;
+    if source.given == Given::Here {
+        reader.note_in_clear(content_field);
+    }
     let text = reader.utf8(content_field, source.bytes)?;
     if text.trim().is_empty() {
         reader.tell(content_field, "must not be empty");

@@ -254,8 +254,7 @@ fn missing_and_unknown_fields_are_told() {
 #[test]
 fn fields_of_later_versions_are_unknown_and_say_so() {
     let later = "unknown field; hint: this version of kubestep does not know it yet";
-    let at_the_end =
-        ["outputKubeConfig: false", "credentials: exec", "notBefore: x", "concurrencyKey: x", "retry: {}"];
+    let at_the_end = ["credentials: exec", "notBefore: x", "concurrencyKey: x", "retry: {}"];
     for field in at_the_end {
         let name = field.split(':').next().unwrap();
         assert_eq!(Place::new().problems(with(field)), format!("deploy.yaml:11:1: {name}: {later}"));

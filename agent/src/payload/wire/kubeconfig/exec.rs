@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::leaves::secret_arguments;
 use super::user::path;
-use crate::payload::Exec;
 use crate::payload::fields::{Field, Reader};
 use crate::payload::problem::quoted;
 use crate::payload::trust::PathList;
 use crate::payload::wire::target::present;
+use crate::payload::{Exec, Text};
 use crate::secret::Secret;
 
 const FIELDS: [&str; 7] =
@@ -21,9 +22,7 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<Exec> {
     let required = |name: &str| fields.filled(name).or_else(|| fields.missing(name, inner));
     let api_version = required("apiVersion").and_then(|field| api_version(inner, field));
     let command = required("command").and_then(|field| command(inner, field));
-    let arguments = fields.filled("args").map_or(Some(Vec::new()), |field| {
-        inner.list(field)?.iter().map(|field| Some(Secret::new(inner.text(field)?))).collect()
-    });
+    let arguments = fields.filled("args").map_or(Some(Vec::new()), |field| arguments(inner, field));
     let environment = fields.filled("env").map_or(Some(Vec::new()), |field| {
         inner.list(field)?.iter().map(|field| variable(inner, field)).collect()
     });
@@ -49,6 +48,20 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<Exec> {
         install_hint: present(hint)?,
         cluster_config: None,
     })
+}
+
+fn arguments(inner: &Reader<'_>, field: &Field<'_>) -> Option<Vec<Text>> {
+    let texts: Option<Vec<String>> = inner.list(field)?.iter().map(|field| inner.text(field)).collect();
+    let texts = texts?;
+    let secret: Vec<usize> = secret_arguments(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+        .into_iter()
+        .map(|(index, _)| index)
+        .collect();
+    let arguments = texts.into_iter().enumerate().map(|(index, text)| match secret.contains(&index) {
+        true => Text::Secret(Secret::new(text)),
+        false => Text::Plain(text),
+    });
+    Some(arguments.collect())
 }
 
 fn api_version(inner: &Reader<'_>, field: &Field<'_>) -> Option<String> {

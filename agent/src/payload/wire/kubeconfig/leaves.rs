@@ -25,7 +25,8 @@ pub(super) fn of(root: &Node) -> Vec<Part> {
             add(&mut parts, &format!("exec.env.{name}"), variable.get("value").and_then(Node::text));
         }
         let arguments = user.get("exec").and_then(|exec| exec.get("args")).map_or(&[][..], Node::elements);
-        for secret in secret_arguments(arguments) {
+        let arguments: Vec<&str> = arguments.iter().map(|node| node.text().unwrap_or_default()).collect();
+        for (_, secret) in secret_arguments(&arguments) {
             add(&mut parts, "exec.args", Some(secret));
         }
         if let Some(Kind::Mapping(config)) =
@@ -61,21 +62,22 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(packed).ok()?).ok()
 }
 
-/// The values of flags that sound like a secret: `--client-secret X`, `--token=X`. The command line is visible to
-/// every process while the plugin runs; the log is ours to keep clean.
-fn secret_arguments(arguments: &[Node]) -> Vec<&str> {
-    let texts: Vec<&str> = arguments.iter().map(|node| node.text().unwrap_or_default()).collect();
+/// The values of flags that sound like a secret (`--client-secret X`, `--token=X`), and which argument each is in.
+/// The command line is visible to every process while the plugin runs; the log is ours to keep clean.
+pub(super) fn secret_arguments<'a>(arguments: &[&'a str]) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
-    for (index, text) in texts.iter().enumerate().filter(|(_, text)| text.starts_with('-')) {
+    for (index, text) in arguments.iter().enumerate().filter(|(_, text)| text.starts_with('-')) {
         match text.split_once('=') {
-            Some((flag, value)) if is_secret_name(flag) => found.push(value),
+            Some((flag, value)) if is_secret_name(flag) => found.push((index, value)),
             // A flag that is followed by another one has no value.
             None if is_secret_name(text) => {
-                found.extend(texts.get(index + 1).filter(|next| !next.starts_with('-')));
+                let next = arguments.get(index + 1).filter(|next| !next.starts_with('-'));
+                found.extend(next.map(|next| (index + 1, *next)));
             }
             _ => {}
         }
     }
+    found.retain(|(_, value)| !value.is_empty());
     found
 }
 

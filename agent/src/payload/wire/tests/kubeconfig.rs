@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::account::certificate;
 use super::{Place, exchanged};
-use crate::payload::{Auth, Policy, Step, User};
+use crate::payload::{Auth, Policy, Step, Text, User};
 
 /// A right document; the tests exchange parts of it.
 const DOCUMENT: &str = "\
@@ -407,6 +407,8 @@ fn an_exec_plugin_is_kept_as_it_is() {
     let masked: Vec<String> = step.secrets().iter().map(|named| named.secret.expose().to_owned()).collect();
     assert_eq!(masked[..2], ["hunter22-env", "hunter22-arg"].map(str::to_owned));
     assert!(!format!("{step:?}").contains("hunter22"));
+    let shown: Vec<bool> = exec.arguments.iter().map(|one| matches!(one, Text::Plain(_))).collect();
+    assert_eq!(shown, [true, true, true, false]);
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! Every decision of a step, with its reason, and every refusal that depends on the machine. Pure: it reads no
 //! file, no environment and no clock, and does nothing.
 
+mod route;
+
 use std::path::PathBuf;
 
+pub use route::Route;
 use tooling_check::{Inventory, State, Tool, Version};
+
+use jiff::Timestamp;
 
 use crate::payload::{Step, TOOL_NAMES, Text};
 
@@ -23,6 +28,8 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// The interpreter.
     pub bash: PathBuf,
+    /// How the script's kubectl will log in.
+    pub route: Route,
 }
 
 /// A tool that was found and, where it was tried, runs.
@@ -37,12 +44,14 @@ pub struct ChosenTool {
 }
 
 /// A closed list, never reworded: other programs read it from the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub enum WarningCode {
     /// A tool that scripts often use is not there, or does not run.
     ToolMissing,
     /// A secret has fewer than four bytes, and is not masked.
     SecretTooShort,
+    /// The token that the payload gives has ended.
+    CredentialEnded,
     /// No folder in memory could be used: credentials were written to a disk.
     PrivateOnDisk,
     /// A process outlived its KILL.
@@ -58,6 +67,7 @@ impl WarningCode {
         match self {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
+            Self::CredentialEnded => "CredentialEnded",
             Self::PrivateOnDisk => "PrivateOnDisk",
             Self::ProcessSurvived => "ProcessSurvived",
             Self::NotRemoved => "NotRemoved",
@@ -66,7 +76,7 @@ impl WarningCode {
 }
 
 /// Something the user may have to act upon.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
 pub struct Warning {
     /// What kind of thing.
     pub code: WarningCode,
@@ -114,7 +124,8 @@ impl Plan {
     ///
     /// # Errors
     /// Every tool that is needed and not usable, at once.
-    pub fn new(step: Step, inventory: &Inventory) -> Result<Self, PlanError> {
+    pub fn new(step: Step, inventory: &Inventory, now: Timestamp) -> Result<Self, PlanError> {
+        let route = Route::new(&step.target.auth);
         let (mut tools, mut warnings, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for finding in inventory.iter() {
             let name = finding.tool.name();
@@ -136,7 +147,10 @@ impl Plan {
         }
         let bash = tools.iter().find(|tool| tool.name == "bash").map(|tool| tool.path.clone());
         match bash {
-            Some(bash) if faults.is_empty() => Ok(Self { step, tools, warnings, bash }),
+            Some(bash) if faults.is_empty() => {
+                warnings.extend(ended(&route, now));
+                Ok(Self { step, tools, warnings, bash, route })
+            }
             _ => Err(PlanError(faults)),
         }
     }
@@ -146,6 +160,16 @@ impl Plan {
     pub fn kubectl(&self) -> &ChosenTool {
         self.tools.iter().find(|tool| tool.name == "kubectl").expect("a plan is only made with a kubectl")
     }
+}
+
+/// The step can still run: it may be there to debug just this.
+fn ended(route: &Route, now: Timestamp) -> Option<Warning> {
+    let until = route.until.filter(|until| *until <= now && !route.is_renewed)?;
+    Some(Warning {
+        code: WarningCode::CredentialEnded,
+        message: format!("the token of target.auth.{} ended at {until}", route.method),
+        hint: Some("make a new one, such as by kubectl create token ACCOUNT --duration 1h".into()),
+    })
 }
 
 fn known(version: &Version) -> Option<String> {

@@ -1,0 +1,63 @@
+//! `kubestep explain STEP`: decides as `run` does, and does nothing of it.
+
+use std::io::{self, Write};
+
+use super::request;
+use super::{SOFTWARE, USAGE, complain, with_cause};
+use crate::cli::{ExplainArguments, LogFormat};
+use crate::explain::Explanation;
+use crate::mask::Masker;
+use crate::outcome::{StepError, verdict};
+use crate::payload;
+use crate::plan::Plan;
+use crate::settings::{Environment, Settings};
+use crate::step::{Request, tools};
+
+/// Explains one step, and gives the exit code.
+#[must_use]
+pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
+    let settings = match Settings::resolve(&arguments.step, None, &environment) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let request = match request::read(&arguments.step, &settings, environment) {
+        Ok(request) => request,
+        Err(error) => return refuse(&error),
+    };
+    let masker = Masker::new(&settings.mask);
+    match decide(&request, &masker) {
+        Ok(plan) => print(&Explanation::new(&plan), arguments.output, &masker),
+        Err(error) => {
+            let verdict = verdict(&Err(error));
+            complain(&String::from_utf8_lossy(masker.whole(verdict.message.as_bytes()).bytes()));
+            if let Some(hint) = verdict.hint {
+                let _ = writeln!(io::stderr(), "kubestep: hint: {hint}");
+            }
+            verdict.exit_code
+        }
+    }
+}
+
+fn refuse(error: &dyn std::error::Error) -> u8 {
+    complain(&with_cause(error));
+    USAGE
+}
+
+/// The beginning of `step`'s line.
+fn decide(request: &Request, masker: &Masker) -> Result<Plan, StepError> {
+    let step = payload::load(&request.text, &request.source, &request.surroundings)?;
+    // A secret too short to be masked is no field of an explanation.
+    let _ = masker.add(step.secrets().iter().map(|named| named.secret));
+    let inventory = tools::search(&step, request.state.as_deref())();
+    Ok(Plan::new(step, &inventory, request.surroundings.now)?)
+}
+
+fn print(explanation: &Explanation, format: LogFormat, masker: &Masker) -> u8 {
+    let text = match format {
+        LogFormat::Text => Ok(explanation.text()),
+        LogFormat::Json => explanation.json(),
+    };
+    let text = text.map_err(io::Error::from);
+    let printed = text.and_then(|text| io::stdout().write_all(masker.whole(text.as_bytes()).bytes()));
+    if printed.is_ok() { 0 } else { SOFTWARE }
+}

@@ -1,0 +1,65 @@
+//! What `run` and `explain` have in common: from a payload's name to everything that it depends on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cli::{PayloadOrigin, StepArguments};
+use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
+use crate::settings::{Environment, Settings};
+use crate::step::Request;
+use crate::workspace::Roots;
+
+/// The payload cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the payload {path} cannot be read")]
+pub(super) struct RequestError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Reads the payload's text, and gathers what its meaning depends on.
+pub(super) fn read(
+    arguments: &StepArguments,
+    settings: &Settings,
+    environment: Environment,
+) -> Result<Request, RequestError> {
+    let from_stdin = arguments.step == Path::new("-");
+    let unreadable = |source| RequestError { path: arguments.step.clone(), source };
+    let text =
+        if from_stdin { bounded(io::stdin().lock()) } else { File::open(&arguments.step).and_then(bounded) };
+    let here = std::path::absolute(if from_stdin { Path::new(".") } else { &arguments.step });
+    let here = here.map_err(unreadable)?;
+    let folder = if from_stdin { here } else { here.parent().map_or(here.clone(), Path::to_owned) };
+    let remote = &settings.remote;
+    let policy = Policy {
+        environment: remote.environment.clone(),
+        files: remote.files.clone(),
+        tools: remote.tools.clone(),
+        in_cluster_servers: remote.in_cluster.clone(),
+        max_timeout: settings.max_timeout,
+        max_grace: settings.max_grace,
+    };
+    let origin = match arguments.origin {
+        PayloadOrigin::Local => Origin::Local,
+        PayloadOrigin::Remote => Origin::Remote,
+    };
+    let service_account_folder = settings.service_account_dir.clone();
+    let now = jiff::Timestamp::now();
+    Ok(Request {
+        text: text.map_err(unreadable)?,
+        source: arguments.step.display().to_string(),
+        surroundings: Surroundings { environment, folder, service_account_folder, now, origin, policy },
+        program: settings.program.clone(),
+        roots: Roots { private: settings.private_roots.clone(), work: settings.work_root.clone() },
+        state: settings.state_dir.clone(),
+    })
+}
+
+/// One byte more than a payload may have: the payload's reader says that it is too large.
+fn bounded(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    source.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}

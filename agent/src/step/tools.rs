@@ -1,0 +1,31 @@
+//! The search for a step's tools, to be run where it may block.
+
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tooling_check::{Inventory, Search, Tool};
+
+use crate::payload::Step;
+use crate::plan::{search_path, tools_of};
+
+/// The search: for the tools of this step, on its script's PATH, with what `memory` knows of them.
+pub fn search(step: &Step, memory: Option<&Path>) -> impl FnOnce() -> Inventory + Send + use<> {
+    let tools = tools_of(step);
+    let chosen =
+        step.tools.iter().filter_map(|(name, path)| Some((Tool::named(name)?, path.clone()))).collect();
+    let path = OsString::from(search_path(step));
+    let home = step.inherited.get("HOME").map(|home| PathBuf::from(home.expose()));
+    let memory = memory.and_then(made);
+    move || {
+        let (home, memory) = (home.as_deref(), memory.as_deref());
+        let search = Search { home, memory, ..Search::new(&path, &chosen) };
+        tooling_check::inventory(&tools, &search)
+    }
+}
+
+/// The state folder, made where it is missing; one that cannot be made is no failure, only no memory.
+fn made(folder: &Path) -> Option<PathBuf> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).ok()?;
+    Some(folder.to_owned())
+}
