@@ -58,16 +58,7 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<User> {
 fn agrees(inner: &Reader<'_>, field: &Field<'_>, fields: &Fields<'_>) -> bool {
     let has = |name: &str| fields.filled(name).is_some();
     if let Some(provider) = fields.filled("auth-provider") {
-        let name = provider.node.get("name").and_then(|name| name.text());
-        let hint = match name {
-            Some("gcp") => {
-                "use exec with gke-gcloud-auth-plugin; `gcloud container clusters get-credentials` writes that"
-            }
-            Some("azure") => "use exec with kubelogin; `kubelogin convert-kubeconfig` writes that",
-            Some("oidc") => "use exec with the plugin kubectl-oidc_login",
-            _ => "use exec with the plugin of your provider",
-        };
-        inner.tell_with_hint(provider, "auth-provider left kubectl with version 1.26", hint);
+        refuse_provider(inner, provider);
         return false;
     }
     if let Some(login) = fields.filled("username").or(fields.filled("password"))
@@ -85,6 +76,25 @@ fn agrees(inner: &Reader<'_>, field: &Field<'_>, fields: &Fields<'_>) -> bool {
         return false;
     }
     true
+}
+
+/// kubectl 1.26 dropped the clouds' providers. It still has `oidc`, which writes the tokens that it renews into the
+/// kubeconfig: with ours they would be lost, and the refresh token of its owner used up.
+fn refuse_provider(inner: &Reader<'_>, provider: &Field<'_>) {
+    let left = "auth-provider left kubectl with version 1.26";
+    let (told, hint) = match provider.node.get("name").and_then(|name| name.text()) {
+        Some("gcp") => (
+            left,
+            "use exec with gke-gcloud-auth-plugin; `gcloud container clusters get-credentials` writes that",
+        ),
+        Some("azure") => (left, "use exec with kubelogin; `kubelogin convert-kubeconfig` writes that"),
+        Some("oidc") => (
+            "auth-provider oidc is not supported: it writes renewed tokens into the kubeconfig, and that is removed",
+            "use exec with the plugin kubectl-oidc_login",
+        ),
+        _ => ("auth-provider is not supported", "use exec with the plugin of your provider"),
+    };
+    inner.tell_with_hint(provider, told, hint);
 }
 
 fn login(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<Login>> {
