@@ -9,6 +9,7 @@ mod connection;
 mod ending;
 mod explain;
 mod harness;
+mod import;
 mod input;
 mod namespace;
 mod recipe;

@@ -108,6 +108,35 @@ fn one_that_is_there_is_asked_for_once() {
 }
 
 #[test]
+fn a_plugin_of_an_imported_kubeconfig_is_kubectls_to_run_for_it() {
+    let Some(cluster) = cluster() else { return };
+    let answer = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": admin(cluster)},
+    });
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "sh",
+        "args": ["-c", "printenv ANSWER"], "env": [{"name": "ANSWER", "value": answer.to_string()}],
+    });
+    let place = json!({"server": cluster.fact("server"), "certificate-authority": cluster.fact("ca")});
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": place}],
+        "users": [{"name": "u", "user": {"exec": exec}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "made-by-plugin"}}],
+    });
+    let auth = json!({"kubeconfig": {"content": {"fromFile": "kubeconfig"}}});
+    let run = at_target(&json!({"auth": auth})).file("kubeconfig", kubeconfig.to_string());
+    let done = run.loud().any_output().check();
+    assert!(
+        done.stderr.contains("namespace made-by-plugin was not there and has been made"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!((warnings(&done), done.stdout.as_str()), (Vec::new(), "ran\n"));
+}
+
+#[test]
 fn steps_that_make_it_at_the_same_time_are_all_right() {
     let Some(cluster) = cluster() else { return };
     let token = admin(cluster);

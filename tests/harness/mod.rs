@@ -20,7 +20,7 @@ pub(crate) fn step(script: &str) -> String {
         "apiVersion: kubestep/v1\n\
          kind: Step\n\
          metadata: {{name: test}}\n\
-         target:\n  server: https://127.0.0.1:1\n  namespacePolicy: skip\n  auth: {{token: token-of-the-test}}\n\
+         target:\n  server: https://127.0.0.1:1\n  auth: {{token: token-of-the-test}}\n  namespacePolicy: skip\n\
          script: {{body: {body}}}\n"
     )
 }

@@ -1,10 +1,10 @@
 //! The fast way to ask: the target's connection and account as an HTTPS client of the agent's own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::https::{Client, HttpsError, Identity, Login, Peer, Proxies, SystemRoots, Trust};
-use crate::payload::{Auth, Step};
+use crate::payload::{Auth, Step, User};
 use crate::secret::Secret;
 
 /// The client; `None` where only kubectl can ask, as only it knows how.
@@ -54,10 +54,37 @@ fn account(auth: &Auth) -> Option<(Login, Option<Identity<'_>>)> {
         Auth::ClientCertificate { certificate, private_key } => {
             Some((Login::None, Some(Identity { certificate, private_key })))
         }
-        // Read again: whoever renews it may have done so since the payload was read.
         Auth::ServiceAccount { token_file, .. } | Auth::InCluster { token_file, .. } => {
-            let token = std::fs::read_to_string(token_file).ok()?;
-            Some((Login::Bearer(Secret::new(token.trim().to_owned())), None))
+            Some((from_file(token_file)?, None))
         }
+        Auth::Kubeconfig(user) => imported(user),
     }
+}
+
+/// The user of an imported kubeconfig, where it is plain: kubectl alone runs plugins and speaks for others, and has
+/// words of its own for a user with two logins or none.
+fn imported(user: &User) -> Option<(Login, Option<Identity<'_>>)> {
+    let User { token, token_file, login, certificate, exec: None, impersonation: None } = user else {
+        return None;
+    };
+    let login = match (token, token_file, login) {
+        (_, Some(file), None) => from_file(&file.path)?,
+        (Some(token), None, None) => Login::Bearer(token.clone()),
+        (None, None, Some(login)) => {
+            Login::Basic { username: login.username.clone(), password: login.password.clone() }
+        }
+        (None, None, None) if certificate.is_some() => Login::None,
+        _ => return None,
+    };
+    let identity = certificate
+        .as_ref()
+        .map(|pair| Identity { certificate: &pair.certificate, private_key: &pair.private_key });
+    Some((login, identity))
+}
+
+/// Read again: whoever renews it may have done so since the payload was read.
+fn from_file(path: &Path) -> Option<Login> {
+    let token = std::fs::read_to_string(path).ok()?;
+    let token = token.trim();
+    (!token.is_empty()).then(|| Login::Bearer(Secret::new(token.to_owned())))
 }

@@ -1,6 +1,9 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `remote` those of trust.
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx` and `kubeconfig` those of
+//! these two, `remote` those of trust.
 
 mod account;
+mod kubeconfig;
+mod pfx;
 mod remote;
 
 use std::collections::BTreeMap;
