@@ -199,6 +199,16 @@ impl NamespacePolicy {
     /// Each with its word in the payload.
     pub const WORDS: [(&'static str, Self); 3] =
         [("create", Self::Create), ("require", Self::Require), ("skip", Self::Skip)];
+
+    /// Its word in the payload.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Require => "require",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// A proxy URL; the userinfo in it and the decoded password are secrets of their own.
