@@ -54,7 +54,7 @@ const TABLE: [(&str, &[&str]); 18] = [
             "limits",
         ],
     ),
-    ("explain", &["payload", "plan", "kubeconfig", "script"]),
+    ("explain", &["payload", "plan", "kubeconfig", "script", "supervise", "limits"]),
     ("lib", &[]),
 ];
 

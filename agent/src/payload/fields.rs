@@ -10,7 +10,7 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 18] = [
+const LATER: [&str; 16] = [
     "target.namespacePolicy",
     "target.auth.kubeconfig",
     "target.auth.eks",
@@ -20,8 +20,6 @@ const LATER: [&str; 18] = [
     "target.auth.clientCertificate.password",
     "credentials",
     "limits.login",
-    "limits.output",
-    "limits.outputPolicy",
     "limits.memory",
     "limits.pids",
     "limits.cpu",

@@ -56,6 +56,8 @@ pub enum WarningCode {
     PrivateOnDisk,
     /// A process outlived its KILL.
     ProcessSurvived,
+    /// More than `limits.output` was written, and the rest was dropped.
+    OutputTruncated,
     /// The clean-up failed, and something of the step is still there.
     NotRemoved,
 }
@@ -70,6 +72,7 @@ impl WarningCode {
             Self::CredentialEnded => "CredentialEnded",
             Self::PrivateOnDisk => "PrivateOnDisk",
             Self::ProcessSurvived => "ProcessSurvived",
+            Self::OutputTruncated => "OutputTruncated",
             Self::NotRemoved => "NotRemoved",
         }
     }
