@@ -57,7 +57,7 @@ const TABLE: [(&str, &[&str]); 20] = [
             "limits",
         ],
     ),
-    ("explain", &["payload", "plan", "kubeconfig", "script"]),
+    ("explain", &["payload", "plan", "kubeconfig", "script", "supervise", "limits"]),
     ("lib", &[]),
 ];
 

@@ -59,7 +59,10 @@ fn it_decides_as_run_does() {
     let expected: BTreeSet<String> = names(&told["environment"]).into_iter().chain(bashs_own).collect();
     assert_eq!(found, expected);
     assert_eq!(names(&told["files"]), ["a.txt", "b/c.txt"].map(str::to_owned).into());
-    assert_eq!(told["limits"], serde_json::json!({"timeout": 90.0, "grace": 10.0}));
+    assert_eq!(
+        told["limits"],
+        serde_json::json!({"timeout": 90.0, "grace": 10.0, "output": 1073741824, "outputPolicy": "truncate"})
+    );
 }
 
 #[test]

@@ -35,6 +35,28 @@ pub enum Command {
     /// Print the JSON Schema of payloads or results
     #[command(after_long_help = SCHEMA_HELP)]
     Schema(SchemaArguments),
+    /// List the steps that run here, this user's
+    #[command(after_long_help = PS_HELP)]
+    Ps(PsArguments),
+    /// Remove what steps left whose agent and supervisor were killed at once
+    #[command(after_long_help = SWEEP_HELP)]
+    Sweep(SweepArguments),
+}
+
+/// `kubestep ps`.
+#[derive(Debug, Args)]
+pub struct PsArguments {
+    /// For people or for machines
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: LogFormat,
+}
+
+/// `kubestep sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `kubestep schema`.
@@ -115,6 +137,19 @@ pub enum LogFormat {
     Json,
 }
 
+/// How a script's processes are held together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TreeMethod {
+    /// By a cgroup where one can be made.
+    #[default]
+    Auto,
+    /// By a cgroup from birth on, or not at all.
+    Cgroup,
+    /// By the sweep of /proc.
+    Sweep,
+}
+
 /// Whom a payload speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PayloadOrigin {
@@ -138,6 +173,27 @@ const SCHEMA_HELP: &str = r#"Examples:
     $ kubestep schema > step.schema.json
     $ head -1 step.yaml
     # yaml-language-server: $schema=step.schema.json
+"#;
+
+const PS_HELP: &str = r#"Examples:
+  Who runs here, and how to stop one:
+    $ kubestep ps
+    PID    STEP        SINCE                 WORKSPACE
+    48213  deploy-web  2026-11-24T10:00:00Z  /tmp/kubestep-p3kTq0mV9sXw2bYe-work
+    $ kill -TERM 48213
+  For machines:
+    $ kubestep ps -o json
+"#;
+
+const SWEEP_HELP: &str = r#"Examples:
+  After a crash, without waiting for the next step (every `kubestep run` sweeps, too):
+    $ kubestep sweep --dry-run
+    $ kubestep sweep
+
+A step is dead when nobody holds the lock in its folder; its age and name are not looked at. Only this user's
+folders in $XDG_RUNTIME_DIR, /dev/shm and $TMPDIR are looked through.
+
+Exit codes: 0 all is removed, or nothing was there; 70 something could not be removed.
 "#;
 
 const RUN_ABOUT: &str = "Run one step, and exit with its script's code.\n\n\
@@ -173,12 +229,14 @@ Exit codes:
   124 limits.timeout has passed
   129, 130, 143  HUP, INT, TERM: the script gets TERM, after limits.grace KILL; a second INT or TERM kills at once
   141 nobody reads standard output any more
+  153 more than limits.output was written, and limits.outputPolicy is fail
   The result's `reason` tells one from another where the script's own code is the same.
 
 Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   stateDir = "/var/lib/kubestep"     # also KUBESTEP_STATE_DIR
   mask = "********"                  # also KUBESTEP_MASK
   logFormat = "text"                 # or "json"; also KUBESTEP_LOG_FORMAT
+  tree = "auto"                      # "cgroup": from birth on, or no step; "sweep": none; also KUBESTEP_TREE
   serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
   [remote]                           # what a payload with --origin remote may name
   environment = ["APP_*"]            # for fromEnv and inheritEnvironment
@@ -188,5 +246,6 @@ Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   [maxima]                           # the largest limits of a remote payload
   timeout = "2h"
   grace = "1m"
+  output = "100MiB"
   The config's own place: --config, else KUBESTEP_CONFIG; none otherwise.
 "#;

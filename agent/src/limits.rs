@@ -1,4 +1,5 @@
-//! How long things may take, and how these times are written (payload.md 1: `500ms`, `30s`, `5m`, `1h30m`).
+//! How long things may take and how much they may write, and how that is written (payload.md 1: `500ms`, `30s`,
+//! `5m`, `1h30m`; `64MiB`, `1GiB`).
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a tree may take to go after KILL before its survivors are given up.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How much a script may write to both streams together where the payload does not say, in bytes.
+pub const DEFAULT_OUTPUT: u64 = 1 << 30;
+
 /// What stands in a log instead of a secret, where nobody says otherwise (payload.md 3).
 pub const DEFAULT_MASK: &str = "********";
 
@@ -21,11 +25,26 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
     pub grace: Duration,
+    /// How many bytes the script may write to stdout and stderr together.
+    pub output: u64,
+    /// What happens to a script that writes more.
+    pub output_policy: OutputPolicy,
+}
+
+/// What happens to a script that writes more than `limits.output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputPolicy {
+    /// It goes on, and what it writes is dropped.
+    #[default]
+    Truncate,
+    /// It is ended.
+    Fail,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: None, grace: DEFAULT_GRACE }
+        let output_policy = OutputPolicy::default();
+        Self { timeout: None, grace: DEFAULT_GRACE, output: DEFAULT_OUTPUT, output_policy }
     }
 }
 
@@ -61,9 +80,36 @@ pub fn parse_duration(text: &str) -> Result<Duration, NotADuration> {
     Ok(Duration::from_millis(total))
 }
 
+/// Why a text is no size.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected a size such as 512KiB, 64MiB or 1GiB")]
+pub struct NotASize;
+
+/// Reads a size: a whole number with `B`, `KiB`, `MiB`, `GiB` or `TiB`; gives bytes.
+///
+/// # Errors
+/// Anything else, an empty text and an overflow are [`NotASize`].
+pub fn parse_size(text: &str) -> Result<u64, NotASize> {
+    const UNITS: [(&str, u64); 5] =
+        [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(NotASize)?;
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(NotASize)?;
+    let number: u64 = number.parse().map_err(|_| NotASize)?;
+    number.checked_mul(*factor).ok_or(NotASize)
+}
+
+/// A size as [`parse_size`] reads it, in the largest unit that says it exactly.
+#[must_use]
+pub fn size_words(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let exact = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    exact.map_or_else(|| format!("{bytes}B"), |(unit, shift)| format!("{}{unit}", bytes >> shift))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{NotADuration, parse_duration};
+    use super::{NotADuration, NotASize, parse_duration, parse_size, size_words};
     use std::time::Duration;
 
     #[test]
@@ -85,6 +131,19 @@ mod tests {
         for text in ["", "5", "s", "5 m", "1.5h", "-1s", "30m1h", "1s1s", "1d", "99999999999999999999h", "1M"]
         {
             assert_eq!(parse_duration(text), Err(NotADuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_the_contract_are_read_and_written() {
+        for (text, bytes) in
+            [("64MiB", 64 << 20), ("1GiB", 1 << 30), ("3KiB", 3072), ("5B", 5), ("0B", 0), ("2TiB", 2 << 40)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+            assert_eq!(size_words(bytes), text);
+        }
+        for text in ["", "5", "GiB", "5 MiB", "1.5GiB", "-1B", "1MB", "1gib", "99999999999TiB"] {
+            assert_eq!(parse_size(text), Err(NotASize), "{text}");
         }
     }
 }

@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(&arguments, settings::environment()).into(),
         Command::Explain(arguments) => commands::explain::run(&arguments, settings::environment()).into(),
         Command::Schema(arguments) => commands::schema::run(&arguments).into(),
+        Command::Ps(arguments) => commands::ps::run(&arguments, &settings::environment()).into(),
+        Command::Sweep(arguments) => commands::sweep::run(&arguments, &settings::environment()).into(),
     }
 }
 

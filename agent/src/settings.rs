@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cli::{LogFormat, StepArguments};
-use crate::limits::parse_duration;
+use crate::cli::{LogFormat, StepArguments, TreeMethod};
+use crate::limits::{parse_duration, parse_size};
 
 /// The process's environment, read once.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -33,6 +33,10 @@ pub struct Settings {
     pub max_timeout: Option<Duration>,
     /// The largest grace of remote payloads.
     pub max_grace: Option<Duration>,
+    /// The largest output of remote payloads, in bytes.
+    pub max_output: Option<u64>,
+    /// How a script's processes are held together.
+    pub tree: TreeMethod,
     /// Folders for what is secret; the last is on a disk.
     pub private_roots: Vec<PathBuf>,
     /// Folder for what is not.
@@ -92,6 +96,7 @@ struct Config {
     mask: Option<String>,
     log_format: Option<LogFormat>,
     service_account_dir: Option<PathBuf>,
+    tree: Option<TreeMethod>,
     remote: Remote,
     maxima: Maxima,
 }
@@ -101,6 +106,7 @@ struct Config {
 struct Maxima {
     timeout: Option<String>,
     grace: Option<String>,
+    output: Option<String>,
 }
 
 /// The process's own environment.
@@ -127,8 +133,7 @@ impl Settings {
         let config = config.as_deref().map_or(Ok(Config::default()), read_config)?;
         let log_format = value("KUBESTEP_LOG_FORMAT").map(|text| log_format(text)).transpose()?;
         let mask = arguments.mask.clone().or(text(value("KUBESTEP_MASK"), "KUBESTEP_MASK")?).or(config.mask);
-        let temporary = absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"));
-        let memory = absolute("XDG_RUNTIME_DIR").into_iter().chain([PathBuf::from("/dev/shm")]);
+        let (private_roots, temporary) = roots(environment);
         let given_state =
             arguments.state_dir.clone().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
         Ok(Self {
@@ -142,11 +147,27 @@ impl Settings {
             remote: config.remote,
             max_timeout: duration("maxima.timeout", config.maxima.timeout.as_deref())?,
             max_grace: duration("maxima.grace", config.maxima.grace.as_deref())?,
-            private_roots: memory.chain([temporary.clone()]).collect(),
+            max_output: size("maxima.output", config.maxima.output.as_deref())?,
+            tree: value("KUBESTEP_TREE")
+                .map(|text| tree(text))
+                .transpose()?
+                .or(config.tree)
+                .unwrap_or_default(),
+            private_roots,
             work_root: temporary,
             program: PathBuf::from("/proc/self/exe"),
         })
     }
+}
+
+/// Where workspaces are: folders for what is secret, the last of them on a disk, and the folder for what is not.
+#[must_use]
+pub fn roots(environment: &Environment) -> (Vec<PathBuf>, PathBuf) {
+    let absolute =
+        |name: &str| environment.get(OsStr::new(name)).map(PathBuf::from).filter(|path| path.is_absolute());
+    let temporary = absolute("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"));
+    let memory = absolute("XDG_RUNTIME_DIR").into_iter().chain([PathBuf::from("/dev/shm")]);
+    (memory.chain([temporary.clone()]).collect(), temporary)
 }
 
 fn read_config(path: &Path) -> Result<Config, SettingsError> {
@@ -179,6 +200,18 @@ fn log_format(text: &OsStr) -> Result<LogFormat, SettingsError> {
     }
 }
 
+fn tree(text: &OsStr) -> Result<TreeMethod, SettingsError> {
+    match text.to_str() {
+        Some("auto") => Ok(TreeMethod::Auto),
+        Some("cgroup") => Ok(TreeMethod::Cgroup),
+        Some("sweep") => Ok(TreeMethod::Sweep),
+        _ => Err(SettingsError::Value {
+            name: "KUBESTEP_TREE",
+            expected: "expected auto, cgroup or sweep".into(),
+        }),
+    }
+}
+
 fn text(value: Option<&OsString>, name: &'static str) -> Result<Option<String>, SettingsError> {
     let no_text = || SettingsError::Value { name, expected: "expected text".into() };
     value.map(|value| value.to_str().map(str::to_owned).ok_or_else(no_text)).transpose()
@@ -200,10 +233,16 @@ fn duration(name: &'static str, text: Option<&str>) -> Result<Option<Duration>, 
         .map_err(|error| SettingsError::Value { name, expected: error.to_string() })
 }
 
+fn size(name: &'static str, text: Option<&str>) -> Result<Option<u64>, SettingsError> {
+    text.map(parse_size)
+        .transpose()
+        .map_err(|error| SettingsError::Value { name, expected: error.to_string() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Environment, Settings, SettingsError};
-    use crate::cli::{Arguments, Command, LogFormat};
+    use crate::cli::{Arguments, Command, LogFormat, TreeMethod};
     use clap::Parser;
     use std::path::PathBuf;
 
@@ -259,6 +298,18 @@ mod tests {
         assert_eq!(settings.work_root, PathBuf::from("/data/tmp"));
         let settings = resolve(&[], &[("TMPDIR", "relative")]).expect("valid");
         assert_eq!(settings.work_root, PathBuf::from("/tmp"));
+    }
+
+    #[test]
+    fn the_tree_is_held_together_as_the_operator_says() {
+        let (_folder, path) = config("tree = 'sweep'\n[maxima]\noutput = '1MiB'");
+        let settings = resolve(&["--config", &path], &[]).expect("valid");
+        assert_eq!((settings.tree, settings.max_output), (TreeMethod::Sweep, Some(1 << 20)));
+        let settings = resolve(&["--config", &path], &[("KUBESTEP_TREE", "cgroup")]).expect("valid");
+        assert_eq!(settings.tree, TreeMethod::Cgroup);
+        assert_eq!(resolve(&[], &[]).expect("valid").tree, TreeMethod::Auto);
+        let error = resolve(&[], &[("KUBESTEP_TREE", "group")]).expect_err("wrong").to_string();
+        assert_eq!(error, "KUBESTEP_TREE: expected auto, cgroup or sweep");
     }
 
     #[test]

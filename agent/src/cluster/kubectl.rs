@@ -69,7 +69,7 @@ impl Kubectl<'_> {
             directory: self.directory.to_owned(),
         };
         let ((stdout, takes_stdout), (stderr, takes_stderr)) = (Capture::new(), Capture::new());
-        let limits = Limits { timeout: Some(timeout), grace: Duration::ZERO };
+        let limits = Limits { timeout: Some(timeout), grace: Duration::ZERO, ..Limits::default() };
         // Nobody but the time-out stops it: a stop of the step drops this call.
         let (_stop, mut stops) = mpsc::unbounded_channel();
         let mut supervisor = Supervisor::start(self.supervisor).await?;
@@ -81,7 +81,7 @@ impl Kubectl<'_> {
         // There is no workspace that could stay; that the supervisor is gone is not worth the answer.
         drop(supervisor.close().await);
         let ending = ran?;
-        let exit = ending.exit.filter(|_| ending.stopped.is_none());
+        let exit = ending.exit().filter(|_| ending.stopped().is_none());
         let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let (stdout, stderr) = (takes_stdout.await.ok().flatten(), takes_stderr.await.ok().flatten());
         Ok(Ran { exit, stdout: text(stdout), stderr: text(stderr) })

@@ -26,7 +26,7 @@ pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
     };
     let masker = Masker::new(&settings.mask);
     match decide(&request, &masker) {
-        Ok(plan) => print(&Explanation::new(&plan), arguments.output, &masker),
+        Ok(plan) => print(&Explanation::new(&plan, request.tree), arguments.output, &masker),
         Err(error) => {
             let verdict = verdict(&Err(error));
             complain(&String::from_utf8_lossy(masker.whole(verdict.message.as_bytes()).bytes()));

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 pub mod explain;
+pub mod ps;
 mod request;
 pub mod run;
 pub mod schema;
+pub mod sweep;
 
 /// Wrong command line, payload not readable, result not writable.
 pub const USAGE: u8 = 64;
@@ -23,4 +25,9 @@ fn complain(message: &str) {
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// What a lock says is another process' text: no control character of it reaches a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

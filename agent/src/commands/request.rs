@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::cli::{PayloadOrigin, StepArguments};
+use crate::cli::{PayloadOrigin, StepArguments, TreeMethod};
 use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
 use crate::settings::{Environment, Settings};
 use crate::step::Request;
+use crate::supervise::Choice;
 use crate::workspace::Roots;
 
 /// The payload cannot be read.
@@ -40,6 +41,7 @@ pub(super) fn read(
         in_cluster_servers: remote.in_cluster.clone(),
         max_timeout: settings.max_timeout,
         max_grace: settings.max_grace,
+        max_output: settings.max_output,
     };
     let origin = match arguments.origin {
         PayloadOrigin::Local => Origin::Local,
@@ -53,6 +55,11 @@ pub(super) fn read(
         surroundings: Surroundings { environment, folder, service_account_folder, now, origin, policy },
         program: settings.program.clone(),
         roots: Roots { private: settings.private_roots.clone(), work: settings.work_root.clone() },
+        tree: match settings.tree {
+            TreeMethod::Auto => Choice::Auto,
+            TreeMethod::Cgroup => Choice::Cgroup,
+            TreeMethod::Sweep => Choice::Sweep,
+        },
         state: settings.state_dir.clone(),
     })
 }

@@ -73,14 +73,15 @@ async fn with_log(settings: &Settings, voice: Voice, request: &Request) -> io::R
     let (stop, stops) = mpsc::unbounded_channel();
     listen(&stop)?;
     let masker = Masker::new(&settings.mask);
+    let closed = stop.clone();
     let log = Log::open(masker.clone(), voice, move || {
         // A step that is over needs no news.
-        let _ = stop.send(StopReason::LogClosed);
+        let _ = closed.send(StopReason::LogClosed);
     })?;
     let subscriber = tracing_subscriber::registry().with(log.diagnostics());
     // There is one command a process; a second subscriber is a test's, and keeps its first one.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    let context = Context::new(&log, masker, stops, Record::begin(request.surroundings.now));
+    let context = Context::new(&log, masker, (stop, stops), Record::begin(request.surroundings.now));
     Ok(step::run(request, context).await)
 }
 
@@ -91,6 +92,10 @@ fn listen(stop: &mpsc::UnboundedSender<StopReason>) -> io::Result<()> {
         (SignalKind::interrupt(), StopReason::Interrupt),
         (SignalKind::terminate(), StopReason::Terminate),
     ] {
+        // Whoever started us by nohup does not want it to end anything.
+        if reason == StopReason::Hangup && supervise::ignores_hangup() {
+            continue;
+        }
         let (mut signal, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move { while signal.recv().await.is_some() && stop.send(reason).is_ok() {} });
     }

@@ -12,9 +12,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::kubeconfig::{self, Purpose};
+use crate::limits::OutputPolicy;
 use crate::payload::{Step, Text, is_inherited_by_default};
 use crate::plan::{Plan, Route, Warning};
 use crate::script::{self, Own, Variable};
+use crate::supervise::{self, Choice, Method};
 
 /// The explanation of one step.
 #[derive(Serialize)]
@@ -30,6 +32,7 @@ pub struct Explanation {
     environment: Vec<Named>,
     files: Vec<File>,
     limits: Limits,
+    tree: Tree,
     kubeconfig: Value,
     warnings: Vec<Warning>,
     notes: Vec<String>,
@@ -90,18 +93,30 @@ struct File {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Limits {
     /// In seconds; `null` is without end.
     timeout: Option<f64>,
     /// In seconds.
     grace: f64,
+    /// In bytes.
+    output: u64,
+    output_policy: &'static str,
+}
+
+/// What holds the script's processes together.
+#[derive(Serialize)]
+struct Tree {
+    method: Method,
+    reason: String,
 }
 
 impl Explanation {
     /// Tells a plan.
     #[must_use]
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, tree: Choice) -> Self {
         let step = &plan.step;
+        let (method, reason) = supervise::method(tree);
         Self {
             api_version: "kubestep/v1",
             kind: "StepExplanation",
@@ -118,7 +133,13 @@ impl Explanation {
             limits: Limits {
                 timeout: step.limits.timeout.map(|timeout| timeout.as_secs_f64()),
                 grace: step.limits.grace.as_secs_f64(),
+                output: step.limits.output,
+                output_policy: match step.limits.output_policy {
+                    OutputPolicy::Truncate => "truncate",
+                    OutputPolicy::Fail => "fail",
+                },
             },
+            tree: Tree { method, reason },
             kubeconfig: kubeconfig::document(plan, Purpose::Show),
             warnings: plan.warnings.clone(),
             notes: notes(plan),

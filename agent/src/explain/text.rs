@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::Explanation;
 use crate::kubeconfig::yaml;
+use crate::limits::size_words;
+use crate::supervise::Method;
 
 /// A terminal's usual width.
 const WIDTH: usize = 80;
@@ -25,6 +27,7 @@ pub(super) fn render(it: &Explanation) -> String {
     }
     page.row("script", &script(it));
     page.row("limits", &limits(it));
+    page.row("processes", &processes(it));
     page.table(
         "tools",
         it.tools.iter().map(|tool| {
@@ -87,7 +90,18 @@ fn limits(it: &Explanation) -> String {
         .limits
         .timeout
         .map_or_else(|| "no timeout".to_owned(), |timeout| format!("timeout {}", words(timeout)));
-    format!("{timeout}; {} between TERM and KILL", words(it.limits.grace))
+    let output = size_words(it.limits.output);
+    let policy =
+        if it.limits.output_policy == "fail" { "or the script is ended" } else { "the rest is dropped" };
+    format!("{timeout}; {} between TERM and KILL; {output} of output, {policy}", words(it.limits.grace))
+}
+
+fn processes(it: &Explanation) -> String {
+    let method = match it.tree.method {
+        Method::Cgroup => "held together by a cgroup",
+        Method::Sweep => "held together by their descent (sweep of /proc)",
+    };
+    format!("{method}, because {}", it.tree.reason)
 }
 
 struct Page(String);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Reason;
 use crate::plan::Warning;
+use crate::supervise::Method;
 
 /// How a step ended. No field ever holds a secret or a log line.
 #[derive(JsonSchema, Serialize)]
@@ -43,6 +44,8 @@ pub struct StepResult {
     pub(super) phases: Vec<Phase>,
     /// What went through the log.
     pub(super) log: LogSummary,
+    /// What was seen of the script's processes; null where it did not run.
+    pub(super) tree: Option<TreeSummary>,
     /// What the user may have to act upon.
     pub(super) warnings: Vec<Warning>,
 }
@@ -134,8 +137,29 @@ pub(super) struct LogSummary {
     pub(super) stderr_bytes: u64,
     /// Masks that stand in both.
     pub(super) masked: u64,
-    /// Bytes that nobody read.
+    /// Bytes that nobody read, or that came after `limits.output`.
     pub(super) dropped: u64,
+}
+
+#[derive(Clone, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TreeSummary {
+    /// What held the processes together; null where the supervisor did not live to say it.
+    pub(super) method: Option<Method>,
+    /// The first of those that lived on when the script ended; they were ended then.
+    pub(super) leftovers: Vec<ProcessSummary>,
+    /// All of those.
+    pub(super) leftover_count: usize,
+    /// The first of those that outlived KILL.
+    pub(super) survivors: Vec<ProcessSummary>,
+}
+
+#[derive(Clone, JsonSchema, Serialize)]
+pub(super) struct ProcessSummary {
+    /// Its number.
+    pub(super) pid: i32,
+    /// What the kernel calls it, masked; never its arguments.
+    pub(super) name: String,
 }
 
 impl StepResult {

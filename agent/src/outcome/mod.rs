@@ -32,6 +32,8 @@ pub enum Reason {
     Cancelled,
     /// Nobody reads stdout any more.
     LogClosed,
+    /// More than `limits.output` was written, and `limits.outputPolicy` is `fail`.
+    OutputLimit,
 }
 
 /// What can keep a step from its end.
@@ -80,10 +82,9 @@ pub struct Verdict {
 #[must_use]
 pub fn verdict(done: &Result<Ending, StepError>) -> Verdict {
     match done {
-        Ok(ending) if ending.lost => agent_failed("the supervisor process was ended".into(), None),
-        Ok(Ending { stopped: Some(reason), .. }) => stopped(*reason),
-        Ok(Ending { exit: Some(exit), .. }) => script_ended(*exit),
-        Ok(Ending { exit: None, .. }) => agent_failed("nobody saw how the script ended".into(), None),
+        Ok(Ending::Script { exit, .. }) => script_ended(*exit),
+        Ok(Ending::Stopped { reason, .. }) => stopped(*reason),
+        Ok(Ending::Lost { .. }) => agent_failed("the supervisor process was ended".into(), None),
         Err(error) => failed(error),
     }
 }
@@ -127,6 +128,7 @@ fn stopped(reason: StopReason) -> Verdict {
         StopReason::Interrupt => (130, Reason::Cancelled, "cancelled by INT"),
         StopReason::Terminate => (143, Reason::Cancelled, "cancelled by TERM"),
         StopReason::LogClosed => (141, Reason::LogClosed, "nobody reads the log any more"),
+        StopReason::OutputLimit => (153, Reason::OutputLimit, "the script wrote more than limits.output"),
     };
     Verdict { exit_code, reason, message: message.to_owned(), hint: None }
 }
@@ -153,25 +155,25 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Reason, StepError, verdict};
-    use crate::supervise::{Ending, Exit, StopReason};
-
-    const ENDED: Ending = Ending { exit: Some(Exit::Code(0)), stopped: None, survived: false, lost: false };
+    use crate::supervise::{Ending, Exit, Fate, StopReason};
 
     #[test]
     fn each_ending_has_the_code_and_the_reason_of_the_contract() {
-        use StopReason::{Hangup, Interrupt, LogClosed, Terminate, TimedOut};
-        let with = |exit, stopped| Ok(Ending { exit, stopped, ..ENDED });
+        use StopReason::{Hangup, Interrupt, LogClosed, OutputLimit, Terminate, TimedOut};
+        let script = |exit| Ok(Ending::Script { exit, tree: Fate::Ended });
+        let stopped = |reason, exit| Ok(Ending::Stopped { reason, exit, tree: Fate::Killed });
         for (done, code, reason) in [
-            (with(Some(Exit::Code(0)), None), 0, Reason::Completed),
-            (with(Some(Exit::Code(3)), None), 3, Reason::ScriptFailed),
-            (with(Some(Exit::Signal(9)), None), 137, Reason::ScriptFailed),
-            (with(Some(Exit::Code(0)), Some(TimedOut)), 124, Reason::TimedOut),
-            (with(None, Some(Hangup)), 129, Reason::Cancelled),
-            (with(Some(Exit::Signal(2)), Some(Interrupt)), 130, Reason::Cancelled),
-            (with(Some(Exit::Signal(15)), Some(Terminate)), 143, Reason::Cancelled),
-            (with(Some(Exit::Code(1)), Some(LogClosed)), 141, Reason::LogClosed),
-            (with(None, None), 70, Reason::AgentFailed),
-            (Ok(Ending { lost: true, ..ENDED }), 70, Reason::AgentFailed),
+            (script(Exit::Code(0)), 0, Reason::Completed),
+            (script(Exit::Code(3)), 3, Reason::ScriptFailed),
+            (script(Exit::Signal(9)), 137, Reason::ScriptFailed),
+            (stopped(TimedOut, Some(Exit::Code(0))), 124, Reason::TimedOut),
+            (stopped(Hangup, None), 129, Reason::Cancelled),
+            (stopped(Interrupt, Some(Exit::Signal(2))), 130, Reason::Cancelled),
+            (stopped(Terminate, Some(Exit::Signal(15))), 143, Reason::Cancelled),
+            (stopped(LogClosed, Some(Exit::Code(1))), 141, Reason::LogClosed),
+            (stopped(OutputLimit, Some(Exit::Code(0))), 153, Reason::OutputLimit),
+            (Ok(Ending::Lost { exit: Some(Exit::Code(0)), reason: None }), 70, Reason::AgentFailed),
+            (Ok(Ending::Lost { exit: None, reason: Some(TimedOut) }), 70, Reason::AgentFailed),
             (Err(StepError::Stopped(Terminate)), 143, Reason::Cancelled),
             (Err(StepError::Inventory), 70, Reason::AgentFailed),
         ] {

@@ -5,14 +5,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::document::{
-    Agent, ApiVersion, Kind, LogSummary, Metadata, Phase, PhaseName, ScriptEnd, StepResult, TargetSummary,
-    ToolSummary,
+    Agent, ApiVersion, Kind, LogSummary, Metadata, Phase, PhaseName, ProcessSummary, ScriptEnd, StepResult,
+    TargetSummary, ToolSummary, TreeSummary,
 };
 use super::{StepError, Verdict};
 use crate::log::Totals;
 use crate::payload::Step;
 use crate::plan::{Plan, Warning};
-use crate::supervise::{Ending, Exit};
+use crate::supervise::{Ending, Exit, Left, Tree};
 
 /// The collection.
 pub struct Record {
@@ -22,6 +22,9 @@ pub struct Record {
     tools: Vec<ToolSummary>,
     phases: Vec<Phase>,
     current: Option<(PhaseName, Instant)>,
+    tree: Option<TreeSummary>,
+    /// What came after `limits.output`, in bytes.
+    pub truncated: u64,
     /// In the order in which they came up.
     pub warnings: Vec<Warning>,
 }
@@ -31,7 +34,17 @@ impl Record {
     #[must_use]
     pub fn begin(now: Timestamp) -> Self {
         let (metadata, tools, phases, warnings) = (Metadata::default(), Vec::new(), Vec::new(), Vec::new());
-        Self { started: now, metadata, target: None, tools, phases, current: None, warnings }
+        Self {
+            started: now,
+            metadata,
+            target: None,
+            tools,
+            phases,
+            current: None,
+            tree: None,
+            truncated: 0,
+            warnings,
+        }
     }
 
     /// Begins a phase, and ends the one before.
@@ -70,11 +83,25 @@ impl Record {
         self.warnings.extend(plan.warnings.iter().cloned());
     }
 
+    /// What was seen of the script's processes. Their names are the script's choice, so they are masked.
+    pub fn tree(&mut self, tree: &Tree, mask: impl Fn(&str) -> String) {
+        let summary = |left: &Left| {
+            let named = left.named.iter();
+            named.map(|one| ProcessSummary { pid: one.pid, name: mask(&one.name) }).collect()
+        };
+        self.tree = Some(TreeSummary {
+            method: tree.method,
+            leftovers: summary(&tree.leftovers),
+            leftover_count: tree.leftovers.count,
+            survivors: summary(&tree.survivors),
+        });
+    }
+
     /// The document.
     #[must_use]
     pub fn finish(mut self, done: &Result<Ending, StepError>, verdict: &Verdict, log: Totals) -> StepResult {
         self.end_phase();
-        let exit = done.as_ref().ok().and_then(|ending| ending.exit);
+        let exit = done.as_ref().ok().and_then(Ending::exit);
         StepResult {
             api_version: ApiVersion::V1,
             kind: Kind::StepResult,
@@ -94,8 +121,9 @@ impl Record {
                 stdout_bytes: log.stdout,
                 stderr_bytes: log.stderr,
                 masked: log.masked,
-                dropped: log.dropped,
+                dropped: log.dropped + self.truncated,
             },
+            tree: self.tree,
             warnings: self.warnings,
         }
     }

@@ -11,14 +11,12 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 14] = [
+const LATER: [&str; 12] = [
     "target.auth.eks",
     "target.auth.aks",
     "target.auth.gke",
     "credentials",
     "limits.login",
-    "limits.output",
-    "limits.outputPolicy",
     "limits.memory",
     "limits.pids",
     "limits.cpu",

@@ -70,6 +70,8 @@ pub struct Policy {
     pub max_timeout: Option<std::time::Duration>,
     /// The largest `limits.grace`; `None` has no bound.
     pub max_grace: Option<std::time::Duration>,
+    /// The largest `limits.output`, in bytes; `None` has no bound.
+    pub max_output: Option<u64>,
 }
 
 /// Everything outside the payload that its meaning depends on.

@@ -243,12 +243,28 @@ enum Syntax {
 }
 
 #[derive(JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Limits {
     /// How long the script may run, such as 30s, 5m or 1h30m. Default: without end.
     timeout: Option<Duration>,
     /// The time between TERM and KILL. Default: 10s.
     grace: Option<Duration>,
+    /// How much the script may write to stdout and stderr together, such as 64MiB. Default: 1GiB.
+    output: Option<Size>,
+    /// What happens to a script that writes more: truncate drops the rest, fail ends it. Default: truncate.
+    output_policy: Option<OutputPolicy>,
+}
+
+/// Such as 512KiB, 64MiB or 1GiB.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct Size(#[schemars(regex(pattern = "^[0-9]+([KMGT]i)?B$"))] String);
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum OutputPolicy {
+    Truncate,
+    Fail,
 }
 
 /// Such as 500ms, 30s, 5m, 2h or 1h30m.

@@ -9,7 +9,6 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use super::Origin;
 use super::fields::{Field, Reader};
@@ -58,21 +57,23 @@ impl Reader<'_> {
         allowed
     }
 
-    /// Whether a limit is within the operator's; if not, that is told.
-    pub(super) fn may_last(&self, field: &Field<'_>, asked: Duration, most: Option<Duration>) -> bool {
-        let allowed = !self.is_remote() || most.is_none_or(|most| asked <= most);
-        if !allowed {
-            let name = field.path.rsplit('.').next().unwrap_or_default();
-            let told =
-                format!("more than the {}s that the operator allows", most.unwrap_or_default().as_secs_f64());
-            let hint = format!("the operator's config sets it with [maxima] {name}");
-            self.tell_with_hint(field, told, &hint);
-        }
-        allowed
+    /// Whether a limit may be that large; if not, that is told, with the operator's own in words.
+    pub(super) fn may_be<T: PartialOrd + Copy>(
+        &self,
+        field: &Field<'_>,
+        asked: T,
+        most: Option<T>,
+        words: impl Fn(T) -> String,
+    ) -> bool {
+        let Some(most) = self.bound(most).filter(|most| asked > *most) else { return true };
+        let name = field.path.rsplit('.').next().unwrap_or_default();
+        let hint = format!("the operator's config sets it with [maxima] {name}");
+        self.tell_with_hint(field, format!("more than the {} that the operator allows", words(most)), &hint);
+        false
     }
 
     /// The operator's bound, where the payload is one that it binds.
-    pub(super) fn bound(&self, most: Option<Duration>) -> Option<Duration> {
+    pub(super) fn bound<T>(&self, most: Option<T>) -> Option<T> {
         most.filter(|_| self.is_remote())
     }
 

@@ -7,6 +7,7 @@ mod auth;
 mod client_certificate;
 mod inherit;
 mod kubeconfig;
+mod limits;
 mod script;
 mod target;
 
@@ -19,7 +20,6 @@ use super::fields::{Field, Fields, Reader};
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
 use super::{Step, Surroundings, TOOL_NAMES, document};
-use crate::limits::{Limits, parse_duration};
 use crate::secret::Secret;
 
 const FIELDS: [&str; 13] = [
@@ -64,7 +64,7 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
     let requires = optional(&fields, "requires", |field| requires(reader, field));
     let tools = optional(&fields, "tools", |field| tools(reader, field));
     let output_kubeconfig = optional(&fields, "outputKubeConfig", |field| reader.truth(field));
-    let limits = limits(reader, fields.get("limits"));
+    let limits = limits::limits(reader, fields.get("limits"));
 
     let ((name, labels), target, script) = (metadata?, target?, script?);
     let mut step = Step {
@@ -199,44 +199,6 @@ fn tools(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<&'static str
     });
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
-}
-
-fn limits(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<Limits> {
-    let policy = &reader.surroundings.policy;
-    let default = Limits::default();
-    // A remote payload that says nothing gets no more than one that asks.
-    let grace = reader.bound(policy.max_grace).map_or(default.grace, |most| most.min(default.grace));
-    let default = Limits { timeout: reader.bound(policy.max_timeout), grace };
-    let Some(field) = field else { return Some(default) };
-    let fields = reader.fields(field, &["timeout", "grace"])?;
-    let duration = |field: &Field<'_>, most| {
-        let text = reader.text(field)?;
-        match parse_duration(&text) {
-            Ok(duration) if reader.may_last(field, duration, most) => Some(duration),
-            Ok(_) => None,
-            Err(error) => {
-                reader.tell(field, error.to_string());
-                None
-            }
-        }
-    };
-    let timeout = fields.get("timeout").map(|field| {
-        let timeout = duration(field, policy.max_timeout)?;
-        if timeout.is_zero() {
-            reader.tell_with_hint(
-                field,
-                "must be longer than 0s",
-                "leave it out for a script without a time limit",
-            );
-            return None;
-        }
-        Some(timeout)
-    });
-    let grace = fields.get("grace").map(|field| duration(field, policy.max_grace));
-    Some(Limits {
-        timeout: timeout.map_or(Some(default.timeout), |timeout| timeout.map(Some))?,
-        grace: grace.unwrap_or(Some(default.grace))?,
-    })
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub enum WarningCode {
     ClusterAnswer,
     /// A process outlived its KILL.
     ProcessSurvived,
+    /// More than `limits.output` was written, and the rest was dropped.
+    OutputTruncated,
     /// The clean-up failed, and something of the step is still there.
     NotRemoved,
 }
@@ -88,6 +90,7 @@ impl WarningCode {
             Self::ClusterUntrusted => "ClusterUntrusted",
             Self::ClusterAnswer => "ClusterAnswer",
             Self::ProcessSurvived => "ProcessSurvived",
+            Self::OutputTruncated => "OutputTruncated",
             Self::NotRemoved => "NotRemoved",
         }
     }

@@ -1,36 +1,43 @@
 //! What accompanies a step along its line: its log, its masker, whoever may stop it, and what is known so far.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tooling_check::Inventory;
 
+use super::output::{Budget, ScriptOutput};
 use super::tools;
 use crate::cluster::{Kubectl, namespace};
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
-use crate::log::{Level, Line, Log, Sink};
-use crate::mask::{self, Masked, Masker};
-use crate::message::Scanner;
+use crate::log::{Level, Line, Log};
+use crate::mask::{self, Masker};
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
 use crate::plan::{Plan, Warning, WarningCode};
-use crate::supervise::{Command, Ended, Ending, Output, StopReason, SuperviseError, Supervisor};
+use crate::supervise::{Command, Ended, Ending, Left, StopReason, SuperviseError, Supervisor, Tree};
 use crate::workspace::Workspace;
 
-/// Reasons to stop, as they come: signals, a closed log.
+/// Reasons to stop, as they come: signals, a closed log, too much output.
 pub type Stops = mpsc::UnboundedReceiver<StopReason>;
+
+/// Where such reasons are told.
+pub type Stop = mpsc::UnboundedSender<StopReason>;
 
 /// What accompanies a step.
 pub struct Context<'a> {
     log: &'a Log,
     masker: Masker,
+    stop: Stop,
     stops: Stops,
     /// What is known so far.
     pub(super) record: Record,
     /// Once it is started; it is closed on every path.
     pub(super) supervisor: Option<Supervisor>,
+    /// What the script may write; set when it starts.
+    budget: Option<Arc<Budget>>,
     /// Until when the reader of the log is waited for; set by the first stop.
     reader_until: Option<Instant>,
 }
@@ -38,8 +45,8 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context at the beginning of its step.
     #[must_use]
-    pub fn new(log: &'a Log, masker: Masker, stops: Stops, record: Record) -> Self {
-        Self { log, masker, stops, record, supervisor: None, reader_until: None }
+    pub fn new(log: &'a Log, masker: Masker, (stop, stops): (Stop, Stops), record: Record) -> Self {
+        Self { log, masker, stop, stops, record, supervisor: None, budget: None, reader_until: None }
     }
 
     /// Masks the step's secrets from here on, and notes whose step it is.
@@ -159,11 +166,10 @@ impl<'a> Context<'a> {
 
     /// Runs the script; its output is masked and written as it comes.
     pub(super) async fn run_script(&mut self, command: Command, limits: &Limits) -> Result<Ended, StepError> {
-        let outputs = [self.log.stdout(), self.log.stderr()].map(|sink| ScriptOutput {
-            messages: Scanner::default(),
-            masked: self.masker.stream(),
-            sink,
-        });
+        let budget = Budget::new(limits, self.stop.clone());
+        let outputs = [self.log.stdout(), self.log.stderr()]
+            .map(|sink| ScriptOutput::new(Arc::clone(&budget), self.masker.stream(), sink));
+        self.budget = Some(budget);
         let supervisor = self.supervisor.as_mut().ok_or(SuperviseError::Gone)?;
         Ok(supervisor.run(command, outputs, limits, &mut self.stops).await?)
     }
@@ -173,7 +179,7 @@ impl<'a> Context<'a> {
         let ending = ended.ending;
         let written = tokio::select! {
             done = ended.outputs_done() => Some(done),
-            () = reader_patience(ending.stopped.is_some(), &mut self.reader_until, &mut self.stops) => None,
+            () = reader_patience(ending.stopped().is_some(), &mut self.reader_until, &mut self.stops) => None,
         };
         match written {
             Some(done) => done?,
@@ -182,14 +188,42 @@ impl<'a> Context<'a> {
                 ended.outputs_done().await?;
             }
         }
-        if ending.survived {
+        self.tell_tree(&ended.tree);
+        self.tell_dropped(&ending);
+        Ok(ending)
+    }
+
+    /// Says who of the script's processes was left, and who still is. Never more than their names.
+    fn tell_tree(&mut self, tree: &Tree) {
+        let mask =
+            |name: &str| String::from_utf8_lossy(self.masker.whole(name.as_bytes()).bytes()).into_owned();
+        self.record.tree(tree, mask);
+        if tree.leftovers.count > 0 {
+            self.say(format!(
+                "the script left processes behind, which were ended: {}",
+                words(&tree.leftovers)
+            ));
+        }
+        if tree.survivors.count > 0 {
             self.warn(Warning {
                 code: WarningCode::ProcessSurvived,
-                message: "a process of the script outlived its KILL".into(),
-                hint: None,
+                message: format!("processes of the script outlive their KILL: {}", words(&tree.survivors)),
+                hint: Some("they are another user's, or wait for a device or a file server".into()),
             });
         }
-        Ok(ending)
+    }
+
+    /// Says how much came after `limits.output`.
+    fn tell_dropped(&mut self, ending: &Ending) {
+        let dropped = self.budget.as_ref().map_or(0, |budget| budget.dropped());
+        self.record.truncated = dropped;
+        if dropped > 0 && ending.stopped() != Some(StopReason::OutputLimit) {
+            self.warn(Warning {
+                code: WarningCode::OutputTruncated,
+                message: format!("the script wrote more than limits.output; {dropped} bytes were dropped"),
+                hint: Some("raise limits.output, or have the script write to a file".into()),
+            });
+        }
     }
 
     /// Has the workspace removed, on whatever path the step came here.
@@ -246,20 +280,10 @@ async fn reader_patience(stopped: bool, until: &mut Option<Instant>, stops: &mut
     tokio::time::sleep_until(until).await;
 }
 
-/// One stream of the script: raw bytes, service messages out, masked, written.
-struct ScriptOutput {
-    messages: Scanner,
-    masked: mask::Stream,
-    sink: Sink,
-}
-
-impl Output for ScriptOutput {
-    async fn write(&mut self, bytes: &[u8]) {
-        let masked: Masked = self.masked.push(self.messages.scan(bytes));
-        self.sink.output(masked).await;
-    }
-
-    async fn finish(self) {
-        self.sink.output(self.masked.finish()).await;
-    }
+/// `sleep (123), sh (124) and 7 more`.
+fn words(left: &Left) -> String {
+    let named: Vec<String> = left.named.iter().map(|one| format!("{} ({})", one.name, one.pid)).collect();
+    let more = left.count.saturating_sub(left.named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
 }

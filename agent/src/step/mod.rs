@@ -2,6 +2,7 @@
 //! on every path: the workspace goes, the log is written out, somebody is told.
 
 mod context;
+mod output;
 pub mod tools;
 
 use std::path::PathBuf;
@@ -9,11 +10,11 @@ use std::path::PathBuf;
 use crate::outcome::{PhaseName, StepError, StepResult, Verdict, verdict};
 use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
-use crate::supervise::{Ending, Supervisor};
+use crate::supervise::{Choice, Ending, Preparation, Supervisor};
 use crate::workspace::Roots;
 use crate::{kubeconfig, script};
 
-pub use context::{Context, Stops};
+pub use context::{Context, Stop, Stops};
 
 /// A step to be run, and the machine to run it on.
 pub struct Request {
@@ -27,8 +28,16 @@ pub struct Request {
     pub program: PathBuf,
     /// Where the workspace may be.
     pub roots: Roots,
+    /// How the script's processes are to be held together.
+    pub tree: Choice,
     /// Where tools that were tried are remembered; `None` remembers nothing.
     pub state: Option<PathBuf>,
+}
+
+impl Request {
+    fn preparation(&self, step: &str) -> Preparation {
+        Preparation { roots: self.roots.clone(), step: step.to_owned(), tree: self.tree }
+    }
 }
 
 /// A step that is over.
@@ -60,7 +69,7 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
 
     context.record.phase(PhaseName::Workspace);
     let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
-    let workspace = supervisor.prepare(request.roots.clone()).await?;
+    let workspace = supervisor.prepare(request.preparation(&plan.step.name)).await?;
     let kubeconfig = kubeconfig::write(&plan, &workspace)?;
     let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::method::{Choice, Method};
 use crate::workspace::{Folders, Roots};
 
 /// A program to run, completely stated. It has no `Debug`: the environment holds secrets.
@@ -32,12 +33,41 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// What a step needs before its script.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Where the workspace may be.
+    pub roots: Roots,
+    /// The step's name, for `kubestep ps`.
+    pub step: String,
+    /// How the tree is to be held together.
+    pub tree: Choice,
+}
+
+/// A process of a tree: never its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its number.
+    pub pid: i32,
+    /// What the kernel calls it; a script can choose that.
+    pub name: String,
+}
+
+/// Processes of a tree that are there when none should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// All of them.
+    pub count: usize,
+    /// The first of them.
+    pub named: Vec<Named>,
+}
+
 /// Agent to supervisor.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Order {
     /// Make the workspace; from now on its removal is the supervisor's.
-    Prepare(Roots),
+    Prepare(Preparation),
     /// Run the script; once only.
     Spawn(Command),
     /// TERM to the tree.
@@ -57,9 +87,12 @@ pub(super) enum Report {
     /// The script's pid, which is its process group's too.
     Spawned(i32),
     NotSpawned(String),
-    Exited(Exit),
+    /// The script is over; these of its tree are not.
+    Exited(Exit, Left),
     /// The script and all that it started are gone.
-    Empty,
+    Empty(Method),
+    /// These are still there, for as long after their KILL as the supervisor is patient.
+    Survived(Method, Left),
     Closed,
     /// Something of the workspace is still there.
     NotRemoved(String),

@@ -1,18 +1,25 @@
 //! The agent's side of supervision: starts the supervisor (`tree`), gives it orders, hears its reports, and
 //! decides with `state` what follows from what happened. The loop is select, decide, do.
 
+pub mod aftermath;
+mod cgroup;
 mod control;
+mod members;
+mod method;
+mod orphans;
 mod output;
+mod process;
 mod state;
 pub mod tree;
+mod wait;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
@@ -22,14 +29,27 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::limits::{KILL_PATIENCE, Limits};
-use crate::workspace::{Folders, Roots, Workspace, WorkspaceError};
+use crate::workspace::{Folders, Workspace, WorkspaceError};
 
-pub use control::{Command, Exit};
+pub use control::{Command, Exit, Left, Named, Preparation};
 use control::{Order, Report};
+pub use method::{Choice, Method, method};
 pub use output::Output;
 use output::pump;
 use state::{Action, Event, Life};
-pub use state::{Ending, StopReason};
+pub use state::{Ending, Fate, StopReason};
+
+/// Whether HUP was ignored when this process started, as by nohup (proc(5), status, SigIgn).
+#[must_use]
+pub fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & 1 == 1
+}
+
+/// How much longer than its own patience a supervisor may be silent after the order to kill.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// What went wrong with the supervisor, never with the script.
 #[derive(Debug, thiserror::Error)]
@@ -64,13 +84,27 @@ pub struct Supervisor {
     reports: Lines<BufReader<OwnedReadHalf>>,
     pipes: Option<[Receiver; 2]>,
     folders: Option<Folders>,
-    script: Option<Pid>,
+    tree: Tree,
+    known: orphans::Known,
+}
+
+/// What was seen of a tree.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// What held it together; `None` where nobody said so.
+    pub method: Option<Method>,
+    /// Who was left when the script ended.
+    pub leftovers: Left,
+    /// Who outlived KILL.
+    pub survivors: Left,
 }
 
 /// A script that has ended; its output may still be on its way.
 pub struct Ended {
     /// How.
     pub ending: Ending,
+    /// What was seen of its tree.
+    pub tree: Tree,
     /// Empty when all output has been handed over.
     pub pumps: JoinSet<()>,
 }
@@ -117,15 +151,17 @@ impl Supervisor {
         let reports = BufReader::new(reports).lines();
         let receiver = |pipe: io::PipeReader| Receiver::from_owned_fd(OwnedFd::from(pipe));
         let pipes = Some([receiver(stdout)?, receiver(stderr)?]);
-        Ok(Self { process, orders, reports, pipes, folders: None, script: None })
+        let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
+        let (known, tree) = (orphans::Known::new(pid), Tree::default());
+        Ok(Self { process, orders, reports, pipes, folders: None, tree, known })
     }
 
     /// Has the workspace made.
     ///
     /// # Errors
     /// What the supervisor says, or that it is gone.
-    pub async fn prepare(&mut self, roots: Roots) -> Result<Workspace, SuperviseError> {
-        self.order(&Order::Prepare(roots)).await?;
+    pub async fn prepare(&mut self, preparation: Preparation) -> Result<Workspace, SuperviseError> {
+        self.order(&Order::Prepare(preparation)).await?;
         match self.report().await {
             Some(Report::Prepared(folders)) => {
                 self.folders = Some(folders.clone());
@@ -150,7 +186,7 @@ impl Supervisor {
     ) -> Result<Ended, SuperviseError> {
         self.order(&Order::Spawn(command)).await?;
         match self.report().await {
-            Some(Report::Spawned(pid)) => self.script = Pid::from_raw(pid),
+            Some(Report::Spawned(_)) => {}
             Some(Report::NotSpawned(why)) => return Err(SuperviseError::NotSpawned(why)),
             _ => return Err(SuperviseError::Gone),
         }
@@ -161,12 +197,12 @@ impl Supervisor {
             pumps.spawn(pump(pipe, output, hears_empty.clone()));
         }
         let ending = self.watch(limits, stops, &mut pumps).await?;
-        if ending.lost {
-            self.end_orphans().await;
+        if matches!(ending, Ending::Lost { .. }) {
+            self.replace_supervisor().await;
         }
         // A pump that has ended by itself does not listen any more.
         let _ = empty.send(true);
-        Ok(Ended { ending, pumps })
+        Ok(Ended { ending, tree: self.tree.clone(), pumps })
     }
 
     /// Select, decide, do, until there is nothing to wait for.
@@ -182,11 +218,7 @@ impl Supervisor {
         loop {
             let event = tokio::select! {
                 Some(reason) = stops.recv() => Event::Stop(reason),
-                report = self.report() => match report {
-                    Some(Report::Exited(exit)) => Event::Exited(exit),
-                    Some(Report::Empty) => Event::Empty,
-                    _ => Event::Lost,
-                },
+                report = self.report() => self.hear(report),
                 event = timers.next() => event,
                 Some(pump) = pumps.join_next() => {
                     pump.map_err(|_| SuperviseError::Output)?;
@@ -200,13 +232,32 @@ impl Supervisor {
                     self.order(&Order::Terminate).await
                 }
                 Action::Kill => {
-                    timers.next = Some((Instant::now() + KILL_PATIENCE, Event::PatienceOver));
+                    timers.next = Some((Instant::now() + KILL_PATIENCE + SILENCE, Event::Silent));
                     self.order(&Order::Kill).await
                 }
-                Action::Finish => return Ok(life.ending()),
+                Action::Finish(ending) => return Ok(ending),
             };
             // Where the supervisor is gone, the next report says so.
             let _ = done;
+        }
+    }
+
+    /// Notes what a report says, and gives what it means.
+    fn hear(&mut self, report: Option<Report>) -> Event {
+        match report {
+            Some(Report::Exited(exit, left)) => {
+                self.tree.leftovers = left;
+                Event::Exited(exit)
+            }
+            Some(Report::Empty(method)) => {
+                self.tree.method = Some(method);
+                Event::Empty
+            }
+            Some(Report::Survived(method, left)) => {
+                (self.tree.method, self.tree.survivors) = (Some(method), left);
+                Event::Survived
+            }
+            _ => Event::Lost,
         }
     }
 
@@ -236,18 +287,13 @@ impl Supervisor {
         folders.remove().map_err(|error| SuperviseError::NotRemoved(error.to_string()))
     }
 
-    /// Kills and reaps the script's group, which has come to us with the supervisor's death.
-    async fn end_orphans(&self) {
-        let Some(script) = self.script else { return };
-        let _ = rustix::process::kill_process_group(script, Signal::KILL);
-        let end = Instant::now() + KILL_PATIENCE;
-        while let Ok(None) = rustix::process::waitpgid(script, WaitOptions::NOHANG) {
-            if Instant::now() > end {
-                return;
-            }
-            // The kernel tells a subreaper of adopted children by SIGCHLD only, which tokio keeps to itself.
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+    /// Does what the supervisor would have done. One that is only silent is dead after this.
+    async fn replace_supervisor(&mut self) {
+        // One that is gone already needs no killing, and is waited for all the same.
+        let _ = self.process.start_kill();
+        drop(self.process.wait().await);
+        let cgroup = self.folders.as_ref().and_then(|folders| folders.cgroup.clone());
+        self.tree.survivors = orphans::end(self.known.pid(), cgroup).await;
     }
 
     async fn order(&mut self, order: &Order) -> Result<(), SuperviseError> {

@@ -1,8 +1,8 @@
 //! The life of a script's tree as a pure state machine: an event in, what to do out.
 //!
 //! ```text
-//! Running ── exited, stop ──▶ Ending ── grace over, second stop ──▶ Killing ── empty, patience over ──▶ Over
-//!                               └────────────── empty ───────────────────────────────────────────────▶ Over
+//! Running ── exited, stop ──▶ Ending ── grace over, second stop ──▶ Killing ── empty, survived ──▶ Over
+//!    └─────────── lost ──────────┴───────── empty, lost ────────────────┴────── lost, silent ─────▶ Over
 //! ```
 //! A stop leads to an exit or, when its grace is over, to a kill; a second INT or TERM kills now; the first
 //! reason is the one told; nothing is signalled after the end.
@@ -22,6 +22,8 @@ pub enum StopReason {
     Terminate,
     /// Nobody reads the agent's stdout any more.
     LogClosed,
+    /// More than `limits.output` was written, and `limits.outputPolicy` is `fail`.
+    OutputLimit,
 }
 
 /// What happened.
@@ -32,9 +34,11 @@ pub(super) enum Event {
     Exited(Exit),
     /// No process of the tree is left.
     Empty,
+    /// The supervisor has killed as long as it is patient, and processes are left.
+    Survived,
     GraceOver,
-    /// The time that a killed tree may take is over.
-    PatienceOver,
+    /// The supervisor has said nothing for longer than it is patient.
+    Silent,
     /// The supervisor is gone, and nobody can tell about the tree any more.
     Lost,
 }
@@ -45,70 +49,112 @@ pub(super) enum Action {
     Nothing,
     /// TERM to the tree; the grace begins.
     Terminate,
-    /// KILL to the tree; the patience begins.
+    /// KILL to the tree; the patience with the supervisor begins.
     Kill,
     /// There is nothing to wait for any more.
-    Finish,
+    Finish(Ending),
+}
+
+/// What became of the processes of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All ended by themselves or by TERM.
+    Ended,
+    /// KILL was needed, and did it.
+    Killed,
+    /// Some outlived their KILL.
+    Survived,
+}
+
+/// How a tree ended: everything that can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The script ran to its end.
+    Script {
+        /// How it ended.
+        exit: Exit,
+        /// What became of what it left behind.
+        tree: Fate,
+    },
+    /// It was stopped.
+    Stopped {
+        /// The first reason.
+        reason: StopReason,
+        /// How the script ended; `None` where it did not, as it outlived its KILL.
+        exit: Option<Exit>,
+        /// What became of the tree.
+        tree: Fate,
+    },
+    /// The supervisor died or fell silent, and the agent did its work.
+    Lost {
+        /// How the script had ended, if it had.
+        exit: Option<Exit>,
+        /// Why it had been stopped, if it had.
+        reason: Option<StopReason>,
+    },
+}
+
+impl Ending {
+    /// How the script itself ended, where somebody saw it.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Script { exit, .. } => Some(*exit),
+            Self::Stopped { exit, .. } | Self::Lost { exit, .. } => *exit,
+        }
+    }
+
+    /// Why it was stopped, where it was.
+    #[must_use]
+    pub fn stopped(&self) -> Option<StopReason> {
+        match self {
+            Self::Script { .. } => None,
+            Self::Stopped { reason, .. } => Some(*reason),
+            Self::Lost { reason, .. } => *reason,
+        }
+    }
+}
+
+/// What started the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Script(Exit),
+    Stop { reason: StopReason, exit: Option<Exit> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    Ending,
-    Killing,
+    Ending(Cause),
+    Killing(Cause),
     Over,
-}
-
-/// How the tree ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// How the script itself ended; `None` where nobody saw it.
-    pub exit: Option<Exit>,
-    /// Why it was stopped; `None` where it ended by itself.
-    pub stopped: Option<StopReason>,
-    /// A process outlived its KILL.
-    pub survived: bool,
-    /// The supervisor died.
-    pub lost: bool,
 }
 
 /// One tree's life.
 pub(super) struct Life {
     phase: Phase,
-    ending: Ending,
     /// An INT or TERM has been counted.
     signalled: bool,
 }
 
 impl Life {
     pub(super) fn new() -> Self {
-        let ending = Ending { exit: None, stopped: None, survived: false, lost: false };
-        Self { phase: Phase::Running, ending, signalled: false }
-    }
-
-    pub(super) fn ending(&self) -> Ending {
-        self.ending
+        Self { phase: Phase::Running, signalled: false }
     }
 
     pub(super) fn on(&mut self, event: Event) -> Action {
-        if self.phase == Phase::Over {
-            return Action::Nothing;
-        }
-        match event {
-            Event::Stop(reason) => self.stop(reason),
-            Event::Exited(exit) => self.exited(exit),
-            Event::GraceOver if self.phase == Phase::Ending => self.kill(),
-            Event::GraceOver => Action::Nothing,
-            Event::PatienceOver if self.phase == Phase::Killing => {
-                self.ending.survived = true;
-                self.finish()
-            }
-            Event::PatienceOver => Action::Nothing,
-            Event::Empty => self.finish(),
-            Event::Lost => {
-                self.ending.lost = true;
-                self.finish()
-            }
+        match (event, self.phase) {
+            (_, Phase::Over) => Action::Nothing,
+            (Event::Stop(reason), _) => self.stop(reason),
+            (Event::Exited(exit), _) => self.exited(exit),
+            (Event::GraceOver, Phase::Ending(cause)) => self.kill(cause),
+            (Event::Empty, Phase::Ending(cause)) => self.finish(cause, Fate::Ended),
+            (Event::Empty, Phase::Killing(cause)) => self.finish(cause, Fate::Killed),
+            (Event::Survived, Phase::Killing(cause)) => self.finish(cause, Fate::Survived),
+            (Event::Silent, Phase::Killing(_)) | (Event::Lost, _) => self.lose(),
+            // A tree without its script's exit, or survivors without a KILL: no supervisor of ours says that.
+            (Event::Empty | Event::Survived, _) => self.lose(),
+            (Event::GraceOver | Event::Silent, _) => Action::Nothing,
         }
     }
 
@@ -118,108 +164,177 @@ impl Life {
         self.signalled |= by_hand;
         match self.phase {
             Phase::Running => {
-                self.ending.stopped = Some(reason);
-                self.phase = Phase::Ending;
+                self.phase = Phase::Ending(Cause::Stop { reason, exit: None });
                 Action::Terminate
             }
-            Phase::Ending if again => self.kill(),
-            Phase::Ending | Phase::Killing | Phase::Over => Action::Nothing,
+            Phase::Ending(cause) if again => self.kill(cause),
+            Phase::Ending(_) | Phase::Killing(_) | Phase::Over => Action::Nothing,
         }
     }
 
     fn exited(&mut self, exit: Exit) -> Action {
-        self.ending.exit = Some(exit);
-        if self.phase != Phase::Running {
-            return Action::Nothing;
+        let with_exit = |cause| match cause {
+            Cause::Script(exit) => Cause::Script(exit),
+            Cause::Stop { reason, .. } => Cause::Stop { reason, exit: Some(exit) },
+        };
+        match self.phase {
+            Phase::Running => {
+                self.phase = Phase::Ending(Cause::Script(exit));
+                return Action::Terminate;
+            }
+            Phase::Ending(cause) => self.phase = Phase::Ending(with_exit(cause)),
+            Phase::Killing(cause) => self.phase = Phase::Killing(with_exit(cause)),
+            Phase::Over => {}
         }
-        self.phase = Phase::Ending;
-        Action::Terminate
+        Action::Nothing
     }
 
-    fn kill(&mut self) -> Action {
-        self.phase = Phase::Killing;
+    fn kill(&mut self, cause: Cause) -> Action {
+        self.phase = Phase::Killing(cause);
         Action::Kill
     }
 
-    fn finish(&mut self) -> Action {
+    fn finish(&mut self, cause: Cause, tree: Fate) -> Action {
         self.phase = Phase::Over;
-        Action::Finish
+        Action::Finish(match cause {
+            Cause::Script(exit) => Ending::Script { exit, tree },
+            Cause::Stop { reason, exit } => Ending::Stopped { reason, exit, tree },
+        })
+    }
+
+    fn lose(&mut self) -> Action {
+        let (exit, reason) = match self.phase {
+            Phase::Ending(cause) | Phase::Killing(cause) => match cause {
+                Cause::Script(exit) => (Some(exit), None),
+                Cause::Stop { reason, exit } => (exit, Some(reason)),
+            },
+            Phase::Running | Phase::Over => (None, None),
+        };
+        self.phase = Phase::Over;
+        Action::Finish(Ending::Lost { exit, reason })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Ending, Event, Exit, Life, StopReason};
+    use super::{Action, Ending, Event, Exit, Fate, Life, StopReason};
 
+    const EXIT: Exit = Exit::Code(3);
+
+    /// Every event; of the reasons to stop, one for each way in which they differ.
     const EVENTS: [Event; 10] = [
         Event::Stop(StopReason::TimedOut),
-        Event::Stop(StopReason::Hangup),
+        Event::Stop(StopReason::OutputLimit),
         Event::Stop(StopReason::Interrupt),
         Event::Stop(StopReason::Terminate),
-        Event::Stop(StopReason::LogClosed),
-        Event::Exited(Exit::Code(3)),
+        Event::Exited(EXIT),
         Event::Empty,
+        Event::Survived,
         Event::GraceOver,
-        Event::PatienceOver,
+        Event::Silent,
         Event::Lost,
     ];
 
-    fn play(events: &[Event]) -> (Vec<Action>, Ending) {
+    fn play(events: &[Event]) -> Vec<Action> {
         let mut life = Life::new();
-        let actions = events.iter().map(|event| life.on(*event)).collect();
-        (actions, life.ending())
+        events.iter().map(|event| life.on(*event)).collect()
     }
 
     fn every_sequence(length: usize, visit: &mut impl FnMut(&[Event])) {
         let mut indices = vec![0; length];
+        let mut events = vec![EVENTS[0]; length];
         loop {
-            let events: Vec<Event> = indices.iter().map(|&index: &usize| EVENTS[index]).collect();
             visit(&events);
-            let Some(place) = indices.iter().rposition(|&index| index + 1 < EVENTS.len()) else { return };
+            let Some(place) = indices.iter().rposition(|&index: &usize| index + 1 < EVENTS.len()) else {
+                return;
+            };
             indices[place] += 1;
             indices[place + 1..].fill(0);
+            for (event, index) in events.iter_mut().zip(&indices) {
+                *event = EVENTS[*index];
+            }
         }
     }
 
+    /// What the promises say, said anew: by looking at the sequence as a whole.
+    fn judge(events: &[Event], actions: &[Action]) {
+        let of = |wanted: fn(&Action) -> bool| actions.iter().position(wanted);
+        let terminate = of(|action| *action == Action::Terminate);
+        let kill = of(|action| *action == Action::Kill);
+        let finish = of(|action| matches!(action, Action::Finish(_)));
+        let quiet = actions.iter().filter(|action| **action == Action::Nothing).count();
+        let acts = [terminate, kill, finish].iter().flatten().count();
+        assert_eq!(quiet + acts, actions.len(), "each act once: {events:?}");
+        assert!(
+            kill.is_none() || terminate.is_some_and(|at| Some(at) < kill),
+            "TERM before KILL: {events:?}"
+        );
+        assert!(finish.is_none_or(|end| terminate.max(kill).is_none_or(|at| at < end)), "{events:?}");
+        // TERM goes with the first stop or exit, unless the end came first.
+        let first = events.iter().position(|event| matches!(event, Event::Stop(_) | Event::Exited(_)));
+        let before = |at: usize| finish.is_none_or(|end| at < end);
+        assert_eq!(terminate, first.filter(|at| before(*at)), "{events:?}");
+        let Some(Action::Finish(ending)) = finish.map(|end| actions[end]) else {
+            assert!(
+                events.iter().all(|event| *event != Event::Lost),
+                "the supervisor's death ends it: {events:?}"
+            );
+            return;
+        };
+        let seen = &events[..finish.unwrap_or_default()];
+        let exited = seen.iter().any(|event| matches!(event, Event::Exited(_))).then_some(EXIT);
+        let reason = match first.map(|at| events[at]).filter(|_| terminate.is_some()) {
+            Some(Event::Stop(reason)) => Some(reason),
+            _ => None,
+        };
+        let tree = match (events[seen.len()], kill.is_some()) {
+            (Event::Empty, false) => Some(Fate::Ended),
+            (Event::Empty, true) => Some(Fate::Killed),
+            (Event::Survived, true) => Some(Fate::Survived),
+            _ => None,
+        };
+        let expected = match (tree, reason, exited) {
+            (Some(tree), Some(reason), exit) => Ending::Stopped { reason, exit, tree },
+            (Some(tree), None, Some(exit)) => Ending::Script { exit, tree },
+            _ => Ending::Lost { exit: exited, reason },
+        };
+        assert_eq!(ending, expected, "{events:?}");
+    }
+
     #[test]
-    fn every_sequence_of_five_events_keeps_the_promises() {
-        every_sequence(5, &mut |events| {
-            let (actions, ending) = play(events);
-            let finish = actions.iter().position(|action| *action == Action::Finish);
-            let count = |wanted: Action| actions.iter().filter(|action| **action == wanted).count();
-            assert!(count(Action::Terminate) <= 1 && count(Action::Kill) <= 1 && count(Action::Finish) <= 1);
-            if let Some(finish) = finish {
-                assert!(actions[finish + 1..].iter().all(|action| *action == Action::Nothing), "{events:?}");
-            }
-            let alive = &events[..finish.map_or(events.len(), |finish| finish + 1)];
-            let first = alive.iter().find(|event| matches!(event, Event::Stop(_) | Event::Exited(_)));
-            match first {
-                Some(Event::Stop(reason)) => assert_eq!(ending.stopped, Some(*reason), "{events:?}"),
-                _ => assert_eq!(ending.stopped, None, "{events:?}"),
-            }
-            let kill = actions.iter().position(|action| *action == Action::Kill);
-            let terminate = actions.iter().position(|action| *action == Action::Terminate);
-            assert!(kill.is_none() || terminate < kill, "no KILL without a TERM before: {events:?}");
-        });
+    fn every_sequence_of_up_to_six_events_keeps_the_promises() {
+        let mut sequences = 0;
+        for length in 1..=6 {
+            every_sequence(length, &mut |events| {
+                judge(events, &play(events));
+                sequences += 1;
+            });
+        }
+        assert_eq!(sequences, 1_111_110);
     }
 
     #[test]
     fn a_second_int_or_term_kills_now_and_nothing_else_does() {
-        use StopReason::{Interrupt, LogClosed, Terminate, TimedOut};
-        let (actions, ending) = play(&[Event::Stop(Interrupt), Event::Stop(Terminate)]);
-        assert_eq!(actions, [Action::Terminate, Action::Kill]);
-        assert_eq!(ending.stopped, Some(Interrupt));
-        let (actions, _) = play(&[Event::Stop(Interrupt), Event::Stop(LogClosed), Event::Stop(TimedOut)]);
-        assert_eq!(actions, [Action::Terminate, Action::Nothing, Action::Nothing]);
-        let (actions, _) = play(&[Event::Stop(TimedOut), Event::Stop(Terminate), Event::Stop(Terminate)]);
-        assert_eq!(actions, [Action::Terminate, Action::Nothing, Action::Kill]);
+        use Action::{Kill, Nothing, Terminate as Term};
+        use StopReason::{Hangup, Interrupt, LogClosed, OutputLimit, Terminate, TimedOut};
+        let stops =
+            |reasons: &[StopReason]| play(&reasons.iter().map(|one| Event::Stop(*one)).collect::<Vec<_>>());
+        assert_eq!(stops(&[Interrupt, Terminate]), [Term, Kill]);
+        assert_eq!(
+            stops(&[Interrupt, LogClosed, TimedOut, Hangup, OutputLimit]),
+            [Term, Nothing, Nothing, Nothing, Nothing]
+        );
+        assert_eq!(stops(&[TimedOut, Terminate, Terminate]), [Term, Nothing, Kill]);
+        assert_eq!(stops(&[Hangup, Hangup, Hangup]), [Term, Nothing, Nothing]);
     }
 
     #[test]
     fn leftovers_of_a_normal_end_get_term_grace_and_kill() {
-        let (actions, ending) =
-            play(&[Event::Exited(Exit::Code(0)), Event::GraceOver, Event::PatienceOver, Event::Empty]);
-        assert_eq!(actions, [Action::Terminate, Action::Kill, Action::Finish, Action::Nothing]);
-        assert_eq!(ending, Ending { exit: Some(Exit::Code(0)), stopped: None, survived: true, lost: false });
+        let actions = play(&[Event::Exited(EXIT), Event::GraceOver, Event::Silent, Event::Empty]);
+        let lost = Action::Finish(Ending::Lost { exit: Some(EXIT), reason: None });
+        assert_eq!(actions, [Action::Terminate, Action::Kill, lost, Action::Nothing]);
+        let actions = play(&[Event::Exited(EXIT), Event::GraceOver, Event::Survived]);
+        let survived = Action::Finish(Ending::Script { exit: EXIT, tree: Fate::Survived });
+        assert_eq!(actions, [Action::Terminate, Action::Kill, survived]);
     }
 }

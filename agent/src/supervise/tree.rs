@@ -7,20 +7,33 @@
 //! Descriptors: 0 is the control socket, 1 and 2 are the script's pipes. All three are replaced by /dev/null as
 //! soon as they are handed on, so that the pipes end with the script and not with the supervisor.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
+use rustix::process::{Pid, Resource, Rlimit};
 
-use super::control::{Command, Exit, Order, Report};
+use super::aftermath;
+use super::cgroup::{self, Cgroup};
+use super::control::{Command, Left, Order, Preparation, Report};
+use super::members::Members;
+use super::method::{Choice, Method};
+use super::wait::{Event, read_orders, wait_for_processes};
 use crate::limits::KILL_PATIENCE;
-use crate::workspace::Folders;
+use crate::workspace::{Folders, Tenant};
+
+/// A script that ends sooner gets no cgroup: making one costs more than such a script.
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// How long the end of a supervisor waits for its removal of what others left.
+const AFTERMATH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the supervisor to its end.
 #[must_use]
@@ -43,11 +56,13 @@ pub fn seal() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
-enum Event {
-    Order(Order),
-    AgentGone,
-    Reaped(Pid, Exit),
-    Empty,
+/// What is to be done at a moment of its own.
+#[derive(Clone, Copy)]
+enum Due {
+    /// The script has lived long enough to be moved into a cgroup.
+    Adopt,
+    /// The next round of a kill that has gone on since then.
+    Kill(Instant),
 }
 
 struct Tree {
@@ -56,8 +71,12 @@ struct Tree {
     sender: Sender<Event>,
     /// With the lock that says to a sweep that somebody is still here.
     folders: Option<(Folders, File)>,
+    choice: Choice,
+    members: Members,
     script: Option<Pid>,
     empty: bool,
+    due: Option<(Instant, Due)>,
+    aftermath: Option<JoinHandle<()>>,
 }
 
 impl Tree {
@@ -71,108 +90,211 @@ impl Tree {
         let orders = BufReader::new(control.try_clone()?);
         let to_loop = sender.clone();
         std::thread::spawn(move || read_orders(orders, &to_loop));
-        Ok(Self { control, events, sender, folders: None, script: None, empty: true })
+        Ok(Self {
+            control,
+            events,
+            sender,
+            folders: None,
+            choice: Choice::Sweep,
+            members: Members::new(None, BTreeSet::new()),
+            script: None,
+            empty: true,
+            due: None,
+            aftermath: None,
+        })
     }
 
     fn serve(mut self) -> io::Result<()> {
         loop {
-            // The sender is ours, so the channel cannot be closed.
-            let Ok(event) = self.events.recv() else { return Ok(()) };
-            match event {
-                Event::AgentGone => return self.abandon(),
-                Event::Order(Order::Close) => return self.close(),
-                Event::Order(order) => self.obey(order)?,
-                Event::Reaped(pid, exit) if self.script == Some(pid) => self.say(&Report::Exited(exit))?,
-                Event::Reaped(..) => {}
-                Event::Empty => {
-                    self.empty = true;
-                    self.say(&Report::Empty)?;
+            match self.next() {
+                None => self.do_what_is_due()?,
+                Some(Event::AgentGone) => return self.abandon(),
+                Some(Event::Order(Order::Close)) => return self.close(),
+                Some(Event::Order(order)) => self.obey(order)?,
+                Some(Event::ScriptEnded { exit, alone }) => {
+                    let left = if alone { Left::default() } else { self.members.left() };
+                    self.say(&Report::Exited(exit, left))?;
                 }
+                Some(Event::Empty) => self.now_empty()?,
             }
+        }
+    }
+
+    /// What happens next; `None` when something is due.
+    fn next(&self) -> Option<Event> {
+        let Some((at, _)) = self.due else {
+            // The sender is ours, so the channel cannot be closed; and an agent that is gone is said so.
+            return Some(self.events.recv().unwrap_or(Event::AgentGone));
+        };
+        match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::AgentGone),
         }
     }
 
     fn obey(&mut self, order: Order) -> io::Result<()> {
         match order {
-            Order::Prepare(roots) => match Folders::create(&roots) {
-                Ok((folders, lock)) => {
-                    self.folders = Some((folders.clone(), lock));
-                    self.say(&Report::Prepared(folders))
-                }
-                Err(error) => self.say(&Report::NotPrepared(with_cause(&error))),
+            Order::Prepare(preparation) => match self.prepare(preparation) {
+                Ok(folders) => self.say(&Report::Prepared(folders)),
+                Err(why) => self.say(&Report::NotPrepared(why)),
             },
             Order::Spawn(command) => match self.spawn(command) {
                 Ok(pid) => self.say(&Report::Spawned(pid.as_raw_nonzero().get())),
                 Err(error) => self.say(&Report::NotSpawned(error.to_string())),
             },
-            Order::Terminate => {
-                self.signal(Signal::TERM);
+            Order::Terminate if !self.empty => {
+                self.members.terminate();
                 Ok(())
             }
-            Order::Kill | Order::Close => {
-                self.signal(Signal::KILL);
-                Ok(())
-            }
+            Order::Kill if !self.empty => self.kill(Instant::now()),
+            Order::Terminate | Order::Kill | Order::Close => Ok(()),
         }
     }
 
+    fn prepare(&mut self, preparation: Preparation) -> Result<Folders, String> {
+        let Preparation { roots, step, tree } = preparation;
+        self.choice = tree;
+        let cgroup_parent = match (tree, cgroup::parent()) {
+            (Choice::Sweep, _) | (Choice::Auto, Err(_)) => None,
+            (_, Ok(parent)) => Some(parent),
+            (Choice::Cgroup, Err(why)) => return Err(format!("no cgroup can be made: {why}")),
+        };
+        let agent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        let tenant = Tenant { step, agent, cgroup_parent };
+        let (folders, lock) = Folders::create(&roots, &tenant).map_err(|error| with_cause(&error))?;
+        self.folders = Some((folders.clone(), lock));
+        if let (Choice::Cgroup, Some(cgroup)) = (tree, self.planned_cgroup()) {
+            cgroup.create().map_err(|error| format!("no cgroup can be made: {error}"))?;
+            self.members.set_cgroup(cgroup);
+        }
+        // Beside the step, which does not wait for it.
+        self.aftermath = Some(std::thread::spawn(move || drop(aftermath::sweep(&roots.private))));
+        Ok(folders)
+    }
+
+    /// The cgroup that the lock names.
+    fn planned_cgroup(&self) -> Option<Cgroup> {
+        self.folders.as_ref().and_then(|(folders, _)| folders.cgroup.clone()).map(Cgroup::named)
+    }
+
     fn spawn(&mut self, command: Command) -> io::Result<Pid> {
-        let child = std::process::Command::new(command.program)
+        let mut prepared = std::process::Command::new(command.program);
+        prepared
             .args(command.arguments)
             .env_clear()
             .envs(command.environment)
             .current_dir(command.directory)
             .process_group(0)
-            .stdin(Stdio::null())
-            .spawn()?;
+            .stdin(Stdio::null());
+        let child = match self.members.cgroup() {
+            // Whoever is in a cgroup has his children in it: nothing has to be done between fork and exec.
+            Some(cgroup) => {
+                cgroup.enter()?;
+                let child = prepared.spawn();
+                cgroup.leave()?;
+                child?
+            }
+            None => prepared.spawn()?,
+        };
         let null = File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         let pid = Pid::from_child(&child);
         (self.script, self.empty) = (Some(pid), false);
-        let to_loop = self.sender.clone();
-        std::thread::spawn(move || wait_for_processes(&to_loop));
+        let (to_loop, cgroup) = (self.sender.clone(), self.planned_cgroup());
+        std::thread::spawn(move || wait_for_processes(pid, cgroup.as_ref(), &to_loop));
+        if self.choice == Choice::Auto && self.planned_cgroup().is_some() {
+            self.due = Some((Instant::now() + MOMENT, Due::Adopt));
+        }
         Ok(pid)
     }
 
-    /// Signals the script's group. That it is gone already is what a signal is for.
-    fn signal(&self, signal: Signal) {
-        if let (Some(script), false) = (self.script, self.empty) {
-            let _ = rustix::process::kill_process_group(script, signal);
+    fn do_what_is_due(&mut self) -> io::Result<()> {
+        match self.due.take() {
+            Some((_, Due::Adopt)) => {
+                self.adopt();
+                Ok(())
+            }
+            Some((_, Due::Kill(since))) => self.kill(since),
+            None => Ok(()),
         }
+    }
+
+    /// Moves the tree into its cgroup. Where none can be made, it is held together by its descent as before.
+    fn adopt(&mut self) {
+        let Some(cgroup) = self.planned_cgroup() else { return };
+        if cgroup.create().is_ok() {
+            self.members.adopt_into(&cgroup);
+            self.members.set_cgroup(cgroup);
+        }
+    }
+
+    /// A round of KILL; the next one is due unless the tree is empty before, or the patience with it is over.
+    fn kill(&mut self, since: Instant) -> io::Result<()> {
+        if since.elapsed() >= KILL_PATIENCE {
+            self.due = None;
+            return self.say(&Report::Survived(self.method(), self.members.left()));
+        }
+        let pause = self.members.kill();
+        self.due = Some((Instant::now() + pause, Due::Kill(since)));
+        Ok(())
+    }
+
+    fn now_empty(&mut self) -> io::Result<()> {
+        (self.empty, self.due) = (true, None);
+        self.say(&Report::Empty(self.method()))
+    }
+
+    fn method(&self) -> Method {
+        if self.members.cgroup().is_some() { Method::Cgroup } else { Method::Sweep }
     }
 
     /// The agent is dead: nobody is left to tell anything to, and everything goes at once.
     fn abandon(mut self) -> io::Result<()> {
-        self.signal(Signal::KILL);
         // Credentials first: the tree may take its time.
-        let removed = self.remove();
-        self.wait_until_empty(KILL_PATIENCE);
-        removed.and(self.remove())
+        if let Some((folders, _)) = &self.folders {
+            drop(folders.remove_secrets());
+        }
+        self.end_tree();
+        self.remove()
     }
 
     fn close(mut self) -> io::Result<()> {
-        self.signal(Signal::KILL);
-        self.wait_until_empty(KILL_PATIENCE);
-        match self.remove() {
+        self.end_tree();
+        let removed = self.remove();
+        if let Some(aftermath) = self.aftermath.take() {
+            let end = Instant::now() + AFTERMATH_PATIENCE;
+            while !aftermath.is_finished() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        match removed {
             Ok(()) => self.say(&Report::Closed),
             Err(error) => self.say(&Report::NotRemoved(error.to_string())),
         }
     }
 
-    fn remove(&self) -> io::Result<()> {
-        self.folders.as_ref().map_or(Ok(()), |(folders, _)| folders.remove())
-    }
-
-    fn wait_until_empty(&mut self, patience: Duration) {
-        let end = Instant::now() + patience;
-        while !self.empty {
-            match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Event::Empty) => self.empty = true,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+    /// Kills until nobody is left, or the patience is over.
+    fn end_tree(&mut self) {
+        let end = Instant::now() + KILL_PATIENCE;
+        while !self.empty && Instant::now() < end {
+            let pause = self.members.kill();
+            let round = Instant::now() + pause;
+            while let Ok(event) = self.events.recv_timeout(round.saturating_duration_since(Instant::now())) {
+                if matches!(event, Event::Empty) {
+                    self.empty = true;
+                    break;
+                }
             }
         }
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        // What stands in the lock goes before the lock.
+        let cgroup = self.members.cgroup().map_or(Ok(()), Cgroup::remove);
+        let folders = self.folders.as_ref().map_or(Ok(()), |(folders, _)| folders.remove());
+        folders.and(cgroup)
     }
 
     fn say(&mut self, report: &Report) -> io::Result<()> {
@@ -182,40 +304,6 @@ impl Tree {
             // The agent is dead; its end of file is on its way to the loop.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             done => done,
-        }
-    }
-}
-
-fn read_orders(orders: impl BufRead, to_loop: &Sender<Event>) {
-    for line in orders.lines() {
-        let Ok(order) = line.map_err(drop).and_then(|line| serde_json::from_str(&line).map_err(drop)) else {
-            break;
-        };
-        if to_loop.send(Event::Order(order)).is_err() {
-            return;
-        }
-    }
-    // A loop that is over needs no news.
-    drop(to_loop.send(Event::AgentGone));
-}
-
-/// Reaps every process of the tree, which is empty when there is none left to wait for.
-fn wait_for_processes(to_loop: &Sender<Event>) {
-    loop {
-        let event = match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) => {
-                let code = status.exit_status().map(Exit::Code);
-                let Some(exit) = code.or_else(|| status.terminating_signal().map(Exit::Signal)) else {
-                    continue;
-                };
-                Event::Reaped(pid, exit)
-            }
-            Ok(None) | Err(rustix::io::Errno::INTR) => continue,
-            Err(_) => Event::Empty,
-        };
-        let over = matches!(event, Event::Empty);
-        if to_loop.send(event).is_err() || over {
-            return;
         }
     }
 }

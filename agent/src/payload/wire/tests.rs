@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::limits::Limits;
+use crate::limits::{Limits, OutputPolicy};
 use crate::payload::{Origin, Policy, Step, Surroundings, Text, load};
 
 /// A right payload; the tests exchange parts of it.
@@ -139,7 +139,7 @@ fn a_full_payload_is_read_as_it_is_written() {
          secrets: [first-secret, {value: second-secret}]\n\
          requires: [helm, jq, helm]\n\
          tools: {kubectl: ./kubectl}\n\
-         limits: {timeout: 1h30m, grace: 0s}\n",
+         limits: {timeout: 1h30m, grace: 0s, output: 64MiB, outputPolicy: fail}\n",
     ));
     assert_eq!(step.script.body.expose(), "echo from file\n");
     assert_eq!(step.script.arguments, ["--fast", "two words", "1.20", "0644", "on"]);
@@ -159,6 +159,7 @@ fn a_full_payload_is_read_as_it_is_written() {
     assert_eq!(step.tools["kubectl"], place.path().join("kubectl"));
     assert_eq!(step.limits.timeout.unwrap().as_secs(), 5400);
     assert!(step.limits.grace.is_zero());
+    assert_eq!((step.limits.output, step.limits.output_policy), (64 << 20, OutputPolicy::Fail));
 }
 
 fn with_script(script: &str, more: &str) -> String {
@@ -259,8 +260,8 @@ fn fields_of_later_versions_are_unknown_and_say_so() {
         let name = field.split(':').next().unwrap();
         assert_eq!(Place::new().problems(with(field)), format!("deploy.yaml:11:1: {name}: {later}"));
     }
-    let limits = with("limits: {output: 1GiB}");
-    assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.output: {later}"));
+    let limits = with("limits: {memory: 1GiB}");
+    assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[
         ("token: hunter22-token", "eks: {}", &format!("8:5: target.auth.eks: {later}")),
         ("body:", "syntax: python\n  body:", "10:11: script.syntax: expected \"bash\", found \"python\"; hint: this version of kubestep does not know it yet"),
@@ -476,6 +477,8 @@ fn limits_tools_and_secrets_are_judged() {
         ("limits: {timeout: 5}", format!("19: limits.timeout: {duration}")),
         ("limits: {grace: -1s}", format!("17: limits.grace: {duration}")),
         ("limits: {grace: }", "15: limits.grace: expected a text, found nothing".into()),
+        ("limits: {output: 1MB}", "18: limits.output: expected a size such as 512KiB, 64MiB or 1GiB".into()),
+        ("limits: {outputPolicy: fial}", "24: limits.outputPolicy: expected truncate or fail, found \"fial\"; did you mean \"fail\"?".into()),
         ("tools: {kubctl: /x}", "17: tools.kubctl: unknown tool \"kubctl\"; did you mean \"kubectl\"?\n:17: tools.kubctl: cannot read \"/x\": no such file".into()),
         ("tools: {helm: folder}", "15: tools.helm: expected a program, found another kind of file at \"folder\"".into()),
         ("secrets: ['']", "11: secrets[0]: must not be empty".into()),

@@ -87,18 +87,22 @@ fn limits_above_the_operators_are_refused_and_bind_a_silent_payload_too() {
     let policy = Policy {
         max_timeout: Some(Duration::from_secs(60)),
         max_grace: Some(Duration::from_secs(5)),
+        max_output: Some(1 << 20),
         ..Policy::default()
     };
     let place = Place::new().remote(policy.clone());
     assert_eq!(
-        place.problems(with("limits: {timeout: 2m, grace: 6s}")),
+        place.problems(with("limits: {timeout: 2m, grace: 6s, output: 2MiB}")),
         "deploy.yaml:11:19: limits.timeout: more than the 60s that the operator allows; \
          hint: the operator's config sets it with [maxima] timeout\n\
          deploy.yaml:11:30: limits.grace: more than the 5s that the operator allows; \
-         hint: the operator's config sets it with [maxima] grace"
+         hint: the operator's config sets it with [maxima] grace\n\
+         deploy.yaml:11:42: limits.output: more than the 1MiB that the operator allows; \
+         hint: the operator's config sets it with [maxima] output"
     );
     let silent = place.step(GOOD).limits;
     assert_eq!((silent.timeout, silent.grace), (policy.max_timeout, Duration::from_secs(5)));
+    assert_eq!(silent.output, 1 << 20);
     let mut local = Place::new();
     local.surroundings.policy = policy;
     assert_eq!(local.step(with("limits: {timeout: 2m}")).limits.timeout, Some(Duration::from_secs(120)));

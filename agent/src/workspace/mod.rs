@@ -1,19 +1,27 @@
 //! A step's two folders, both 0700: `private` in memory for whatever is secret, `work` on disk for the script.
 //!
 //! ```text
-//! private/  kubeconfig  script  bin/ (links to the chosen tools)  lock
+//! private/  lock  kubeconfig  script  bin/ (links to the chosen tools)
 //! work/     step/ (working directory)  tmp/ (TMPDIR)
 //! ```
-//! `lock` is held by the agent and its supervisor as long as they live, so that a later sweep can tell a dead
-//! step's folders from a living one's without looking at age or name.
+//! `lock` is held by the agent and its supervisor as long as they live, and names all that there is of the step.
+//! It is the first thing made and the last removed, so that whoever comes after a crash can tell a dead step from
+//! a living one, and knows what it left, without looking at age or name ([`remains`]).
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+mod lock;
+pub mod remains;
+mod removal;
+
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+
+use lock::{LOCK, claim_in, share};
+pub use lock::{Owner, Tenant};
+use removal::{remove_content, remove_tree};
 
 /// Where the folders may be made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +41,8 @@ pub struct Folders {
     pub work: PathBuf,
     /// Whether `private` is where nothing reaches a disk.
     pub in_memory: bool,
+    /// The cgroup of the step's own, which may not have been made.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Why there is no workspace.
@@ -67,12 +77,17 @@ impl Folders {
     ///
     /// # Errors
     /// [`WorkspaceError::Write`] with the place that could not be written.
-    pub fn create(roots: &Roots) -> Result<(Self, File), WorkspaceError> {
-        let (private, in_memory) = private_folder(&roots.private)?;
-        let work = folder_in(&roots.work).inspect_err(|_| drop(fs::remove_dir(&private)))?;
-        let folders = Self { private, work, in_memory };
-        match folders.fill() {
-            Ok(lock) => Ok((folders, lock)),
+    pub fn create(roots: &Roots, tenant: &Tenant) -> Result<(Self, File), WorkspaceError> {
+        let (last, memory) = roots.private.split_last().expect("settings gives TMPDIR at least");
+        let in_memory = memory.iter().find_map(|root| claim_in(root, &roots.work, tenant).ok());
+        let (claim, in_memory) = match in_memory {
+            Some(claim) => (claim, true),
+            None => (claim_in(last, &roots.work, tenant)?, false),
+        };
+        let (work, cgroup) = (claim.owner.work, claim.owner.cgroup);
+        let folders = Self { private: claim.private, work, in_memory, cgroup };
+        match folders.fill(&roots.work) {
+            Ok(()) => Ok((folders, claim.lock)),
             Err(error) => {
                 // What is told is why the folders could not be filled, not that an empty one stayed.
                 drop(folders.remove());
@@ -81,28 +96,14 @@ impl Folders {
         }
     }
 
-    fn fill(&self) -> Result<File, WorkspaceError> {
+    fn fill(&self, work_root: &Path) -> Result<(), WorkspaceError> {
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        builder.create(&self.work).map_err(WorkspaceError::at(work_root))?;
         for folder in [self.step(), self.temporary(), self.tools()] {
-            DirBuilder::new().mode(0o700).create(&folder).map_err(WorkspaceError::at(&folder))?;
+            builder.create(&folder).map_err(WorkspaceError::at(&folder))?;
         }
-        // Locked before it has its name, so that no sweep ever sees it unlocked.
-        let unnamed = self.private.join("lock.new");
-        let lock = write_private(&unnamed, &self.owner())?;
-        let lock_failed = |error: rustix::io::Errno| WorkspaceError::at(&unnamed)(error.into());
-        rustix::fs::flock(&lock, FlockOperation::LockShared).map_err(lock_failed)?;
-        fs::rename(&unnamed, self.lock()).map_err(WorkspaceError::at(&unnamed))?;
-        Ok(lock)
-    }
-
-    /// What a sweep after a crash has to know.
-    fn owner(&self) -> Vec<u8> {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let pid = std::process::id();
-        let start = start_time(pid);
-        let owner = serde_json::json!({
-            "bootId": boot_id.trim(), "pid": pid, "startTime": start, "work": self.work, "cgroup": null,
-        });
-        owner.to_string().into_bytes()
+        Ok(())
     }
 
     /// The script's working directory, where it has none of its own.
@@ -124,17 +125,28 @@ impl Folders {
     }
 
     fn lock(&self) -> PathBuf {
-        self.private.join("lock")
+        self.private.join(LOCK)
     }
 
-    /// Removes `private`, then `work`; what is not there any more is no failure.
+    /// Removes what is secret, at once; `work` and the lock stay.
     ///
     /// # Errors
-    /// The first failure, after both were tried.
+    /// The first failure, after everything was tried.
+    pub fn remove_secrets(&self) -> io::Result<()> {
+        remove_content(&self.private, LOCK)
+    }
+
+    /// Removes what is secret, then `work`, and at the very end the lock, so that a removal that is cut short can
+    /// be taken up. What is not there any more is no failure.
+    ///
+    /// # Errors
+    /// The first failure, after everything was tried.
     pub fn remove(&self) -> io::Result<()> {
-        let private = remove_tree(&self.private);
+        let secrets = self.remove_secrets();
         let work = remove_tree(&self.work);
-        private.and(work)
+        // With the lock, nobody would know any more what is left.
+        secrets.and(work)?;
+        remove_tree(&self.private)
     }
 }
 
@@ -151,8 +163,7 @@ impl Workspace {
     /// [`WorkspaceError`] where the lock is not there or not to be had.
     pub fn hold(folders: Folders) -> Result<Self, WorkspaceError> {
         let lock = File::open(folders.lock()).map_err(WorkspaceError::at(&folders.private))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared)
-            .map_err(|_| WorkspaceError::Taken { place: folders.private.clone() })?;
+        share(&lock).map_err(|_| WorkspaceError::Taken { place: folders.private.clone() })?;
         Ok(Self { folders, _lock: lock })
     }
 
@@ -186,60 +197,19 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<File, WorkspaceError
     write().map_err(WorkspaceError::at(path))
 }
 
-fn private_folder(roots: &[PathBuf]) -> Result<(PathBuf, bool), WorkspaceError> {
-    let (last, memory) = roots.split_last().expect("settings gives TMPDIR at least");
-    let found = memory.iter().find_map(|root| folder_in(root).ok());
-    found.map_or_else(|| Ok((folder_in(last)?, false)), |folder| Ok((folder, true)))
-}
-
-/// A new folder of mode 0700 with a name that nobody can guess.
-fn folder_in(root: &Path) -> Result<PathBuf, WorkspaceError> {
-    tempfile::Builder::new()
-        .prefix("kubestep-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(root)
-        .map(tempfile::TempDir::keep)
-        .map_err(WorkspaceError::at(root))
-}
-
-/// Removes a folder; one that the script closed against its owner (`chmod 0`) is opened again first.
-fn remove_tree(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(folder);
-            fs::remove_dir_all(folder)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
-/// Gives the owner all rights on every folder. What fails here fails again, and is told, at the removal.
-fn open_folders(folder: &Path) {
-    drop(fs::set_permissions(folder, Permissions::from_mode(0o700)));
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        open_folders(&entry.path());
-    }
-}
-
-/// When a process started, in clock ticks since boot (proc(5), stat, field 22).
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, field 2, may hold anything, blanks and brackets too: fields are counted behind its end.
-    let (_, behind_name) = stat.rsplit_once(')')?;
-    behind_name.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Folders, Roots, Workspace, write_private};
+    use super::{Folders, Roots, Tenant, Workspace, write_private};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     fn roots(root: &Path) -> Roots {
         Roots { private: vec![root.join("memory"), root.to_owned()], work: root.to_owned() }
+    }
+
+    fn create(root: &Path) -> (Folders, fs::File) {
+        Folders::create(&roots(root), &Tenant::default()).expect("a workspace")
     }
 
     fn mode(path: &Path) -> u32 {
@@ -249,7 +219,7 @@ mod tests {
     #[test]
     fn folders_are_0700_files_0600_and_nothing_stays() {
         let root = tempfile::tempdir().expect("a folder");
-        let (folders, _lock) = Folders::create(&roots(root.path())).expect("a workspace");
+        let (folders, _lock) = create(root.path());
         assert!(!folders.in_memory, "the first root does not exist, so the last one is taken");
         let workspace = Workspace::hold(folders.clone()).expect("both can hold the lock");
         let file = workspace.write("kubeconfig", b"x").expect("written");
@@ -267,7 +237,7 @@ mod tests {
     #[test]
     fn a_folder_that_the_script_closed_is_removed_too() {
         let root = tempfile::tempdir().expect("a folder");
-        let (folders, _lock) = Folders::create(&roots(root.path())).expect("a workspace");
+        let (folders, _lock) = create(root.path());
         let closed = folders.step().join("closed");
         fs::create_dir(&closed).expect("made");
         fs::write(closed.join("file"), "x").expect("written");
@@ -287,7 +257,7 @@ mod tests {
     fn where_work_cannot_be_made_private_is_not_left() {
         let root = tempfile::tempdir().expect("a folder");
         let roots = Roots { private: vec![root.path().to_owned()], work: root.path().join("missing") };
-        let error = Folders::create(&roots).map(drop).expect_err("no work");
+        let error = Folders::create(&roots, &Tenant::default()).map(drop).expect_err("no work");
         assert!(error.to_string().contains("missing cannot be written"), "{error}");
         assert_eq!(fs::read_dir(root.path()).expect("a folder").count(), 0);
     }
