@@ -43,6 +43,8 @@ pub enum WarningCode {
     ToolMissing,
     /// A secret has fewer than four bytes, and is not masked.
     SecretTooShort,
+    /// A secret is a word that ordinary text is made of, and is masked in no other form.
+    SecretCommonWord,
     /// No folder in memory could be used: credentials were written to a disk.
     PrivateOnDisk,
     /// A process outlived its KILL.
@@ -58,6 +60,7 @@ impl WarningCode {
         match self {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
+            Self::SecretCommonWord => "SecretCommonWord",
             Self::PrivateOnDisk => "PrivateOnDisk",
             Self::ProcessSurvived => "ProcessSurvived",
             Self::NotRemoved => "NotRemoved",
