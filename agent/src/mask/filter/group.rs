@@ -172,30 +172,36 @@ impl Group {
         self.bits[(hash >> self.bits_shift) as usize] & pair == pair
     }
 
+    /// Whether any of the places of a window is worth a look.
+    #[inline]
+    fn any_may_be(&self, window: &[u8], stride: usize) -> bool {
+        let (bits, shift, mask) = (self.bits.as_slice(), self.bits_shift, self.mask);
+        let mut any = 0;
+        for index in 0..AT_ONCE {
+            let hash = (load(window, index * stride) & mask).wrapping_mul(SPREAD);
+            let pair = pair(hash);
+            any |= u64::from(bits[(hash >> shift) as usize] & pair == pair);
+        }
+        any != 0
+    }
+
     /// Finds all forms of the group; ends early at a place from which on the text is undecided.
     pub(super) fn scan(&self, text: &Text<'_>, found: &mut Found) {
         let (bytes, stride) = (text.bytes, self.stride());
         let mut scan = periodic::Scan::default();
         // The place that is looked at next is the last at which a form can begin that is found there.
         let mut at = stride - 1;
-        while at + (AT_ONCE - 1) * stride + 8 <= bytes.len() {
-            let window = &bytes[at..at + (AT_ONCE - 1) * stride + 8];
-            let mut any = false;
-            for index in 0..AT_ONCE {
-                any |= self.may_be(load(window, index * stride));
-            }
-            if !any {
-                at += AT_ONCE * stride;
+        let span = (AT_ONCE - 1) * stride + 8;
+        while let Some(window) = bytes.get(at..at + span) {
+            let end = at + AT_ONCE * stride;
+            if !self.any_may_be(window, stride) {
+                at = end;
                 continue;
             }
-            let end = at + AT_ONCE * stride;
-            while at < end {
+            while at < end && at + self.q <= bytes.len() {
                 match self.look(text, at, &mut scan, found) {
                     Some(next) => at = next,
                     None => return,
-                }
-                if at > end {
-                    break;
                 }
             }
         }

@@ -123,10 +123,8 @@ const LONGEST_BEGINNING: usize = 24;
 fn sizes(part: &[(usize, Form)]) -> (usize, usize) {
     let m = part[0].0.min(LONGEST_BEGINNING);
     let q = match part.len() {
-        0..=64 => 4,
-        65..=1024 => 5,
-        1025..=4096 => 6,
-        _ => 7,
+        0..=4096 => 4,
+        _ => 5,
     };
     (m, q.min(m))
 }

@@ -57,49 +57,32 @@ impl Joined {
 impl Patterns {
     /// Finds the forms that stand across seams.
     pub(super) fn find_wrapped(&self, text: &Text<'_>, run_before: usize, found: &mut Found) {
-        let bytes = text.bytes;
-        let mut from = 0;
-        while let Some(newline) = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at) {
-            from = newline + 1;
-            if let Some(seam) = seam_around(bytes, newline, run_before) {
-                from = self.find_chain(text, run_before, seam, found);
-            }
-        }
-        // A gap at the end may still become one.
-        let ends = bytes.last().is_some_and(|byte| gap::begins(*byte)) || cut_sequence(bytes) < bytes.len();
-        if text.open && from < bytes.len() && ends {
-            let end = end_of_run(bytes, cut_sequence(bytes));
-            let gap = Gap::of(&bytes[end..]);
-            if end >= from && gap.open && has_width(bytes, end, run_before) {
-                self.find_chain(text, run_before, (end, bytes.len()), found);
-            }
+        let mut from = self.find_chain(text, run_before, 0, found);
+        // Three blocks are as long as the narrowest line, so that wherever it begins it has two whole ones.
+        while let Some(place) = clean_pair(&text.bytes[from..]).map(|place| from + place) {
+            from = self.find_chain(text, run_before, place, found);
         }
     }
 
-    /// Puts together what belongs to the seam, and what is joined to it after that; gives where the rest begins.
-    fn find_chain(
-        &self,
-        text: &Text<'_>,
-        run_before: usize,
-        (mut end, mut next): (usize, usize),
-        found: &mut Found,
-    ) -> usize {
+    /// Puts together the run of a code's bytes around `place` and what is joined to it, and searches that; gives
+    /// where the rest begins.
+    fn find_chain(&self, text: &Text<'_>, run_before: usize, place: usize, found: &mut Found) -> usize {
         let bytes = text.bytes;
+        let mut end = place + run_at_start(&bytes[place..]);
+        let Some(seam) = seam_at(bytes, end, run_before) else { return (end + 1).min(bytes.len()) };
         let start =
             bytes[..end].iter().rposition(|byte| !ALPHABET[usize::from(*byte)]).map_or(0, |at| at + 1);
         let mut joined = Joined::default();
         joined.push(bytes, start, end);
+        let mut next = end + seam.length;
         loop {
-            let run = bytes[next..].iter().take_while(|byte| ALPHABET[usize::from(**byte)]).count();
+            let run = run_at_start(&bytes[next..]);
             end = next + run;
             let padding = bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
             joined.push(bytes, next, end + padding);
-            let seam = (run > 0 && padding == 0 && end < bytes.len() && has_width(bytes, end, run_before))
-                .then(|| Gap::of(&bytes[end..]))
-                .filter(|gap| gap.joins() || gap.open && gap.length <= gap::LONGEST);
-            match seam {
-                Some(gap) => next = end + gap.length,
-                None => break,
+            match seam_at(bytes, end, run_before) {
+                Some(seam) if run > 0 && padding == 0 => next = end + seam.length,
+                _ => break,
             }
         }
         // Where the text ends in a seam, the last piece is empty.
@@ -113,51 +96,46 @@ impl Patterns {
         if inside.undecided < joined.bytes.len() {
             found.undecided = found.undecided.min(joined.place(inside.undecided));
         }
-        joined.end
+        (joined.end + 1).min(bytes.len())
     }
 }
 
-/// The seam that a newline stands in: where what is before it ends, and where what is after it begins.
-fn seam_around(bytes: &[u8], newline: usize, run_before: usize) -> Option<(usize, usize)> {
-    let end = end_of_run(bytes, newline);
-    if !has_width(bytes, end, run_before) {
+/// A part of a text that is looked at in one step, in bytes.
+const BLOCK: usize = NARROWEST / 3;
+
+/// Below every byte of an alphabet; of what ordinary text has between words, nearly all is.
+const LEAST: u8 = b'+';
+
+/// The first place from which two blocks hold nothing but bytes of an alphabet.
+fn clean_pair(bytes: &[u8]) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let mut before = false;
+    for (index, block) in blocks.iter().enumerate() {
+        // Without an early end, all bytes are compared at once.
+        let clean = block.iter().fold(true, |clean, byte| clean & (*byte >= LEAST));
+        if clean & before {
+            let place = (index - 1) * BLOCK;
+            if run_at_start(&bytes[place..place + 2 * BLOCK]) == 2 * BLOCK {
+                return Some(place);
+            }
+        }
+        before = clean;
+    }
+    None
+}
+
+/// How many bytes of an alphabet a text begins with.
+fn run_at_start(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| ALPHABET[usize::from(**byte)]).count()
+}
+
+/// The seam that begins at `end`, or what may still become one.
+fn seam_at(bytes: &[u8], end: usize, run_before: usize) -> Option<Gap> {
+    if !bytes.get(end).is_some_and(|byte| gap::begins(*byte)) || !has_width(bytes, end, run_before) {
         return None;
     }
     let gap = Gap::of(&bytes[end..]);
-    let holds = gap.length > newline - end && (gap.joins() || gap.open && gap.length <= gap::LONGEST);
-    holds.then_some((end, end + gap.length))
-}
-
-/// Where the run of a code's bytes ends that may stand before a gap which reaches to `at`.
-fn end_of_run(bytes: &[u8], at: usize) -> usize {
-    let earliest = at.saturating_sub(gap::LONGEST);
-    let mut end = at;
-    while end > earliest {
-        if gap::begins(bytes[end - 1]) {
-            end -= 1;
-        } else if let Some(start) = sequence_before(&bytes[earliest..end]) {
-            end = earliest + start;
-        } else {
-            break;
-        }
-    }
-    end
-}
-
-/// Where the ANSI sequence begins that ends here, if one does: read backwards, since nearly no line has one.
-fn sequence_before(bytes: &[u8]) -> Option<usize> {
-    let (last, before) = bytes.split_last()?;
-    let bracket = before.iter().rposition(|byte| !matches!(byte, 0x20..=0x3f))?;
-    let is_sequence =
-        matches!(last, 0x40..=0x7e) && bytes[bracket] == b'[' && bracket > 0 && bytes[bracket - 1] == 0x1b;
-    is_sequence.then(|| bracket - 1)
-}
-
-/// Where the incomplete ANSI sequence begins that the text ends in; the text's length without one.
-fn cut_sequence(bytes: &[u8]) -> usize {
-    let earliest = bytes.len().saturating_sub(gap::LONGEST);
-    let escape = memchr::memrchr(0x1b, &bytes[earliest..]).map(|at| earliest + at);
-    escape.filter(|at| Gap::of(&bytes[*at..]).open).unwrap_or(bytes.len())
+    (gap.joins() || gap.open && gap.length <= gap::LONGEST).then_some(gap)
 }
 
 /// Whether a whole line of a code may end at `end`.

@@ -1,6 +1,7 @@
 //! Escapes: forms that differ from the value only where it holds certain bytes. One table.
 
 use std::io::Write;
+use std::sync::LazyLock;
 
 /// An escape. Where a value holds no byte that it touches, its form is the value itself.
 pub(super) struct Escape {
@@ -82,6 +83,21 @@ pub(super) static TABLE: [Escape; 42] = [
     escape("JSON in '…'", |b| is_json(b) || b == b'\'', Text(json_in_shell)),
     escape("Docker, Compose, $$", |b| b == b'$', Byte(|_, out| out.extend_from_slice(b"$$"))),
 ];
+
+/// For each byte, the escapes that touch it, one a bit.
+static TOUCHED: LazyLock<[u64; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| {
+        let byte = u8::try_from(byte).expect("there are 256");
+        let touch = |(number, escape): (usize, &Escape)| u64::from((escape.touches)(byte)) << number;
+        TABLE.iter().enumerate().map(touch).sum()
+    })
+});
+
+/// The escapes whose forms of this value are not the value itself, one a bit.
+pub(super) fn touched(value: &[u8]) -> u64 {
+    let table = &*TOUCHED;
+    value.iter().fold(0, |all, byte| all | table[usize::from(*byte)])
+}
 
 impl Escape {
     /// Writes the form; whether there is one.

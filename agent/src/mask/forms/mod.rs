@@ -108,12 +108,10 @@ impl Writer<'_> {
     }
 
     fn escapes(&mut self) {
-        let mut seen = [false; 256];
-        self.value.iter().for_each(|byte| seen[usize::from(*byte)] = true);
-        let distinct: Vec<u8> = (0..=u8::MAX).filter(|byte| seen[usize::from(*byte)]).collect();
+        let touched = escape::touched(self.value);
         let text = std::str::from_utf8(self.value).ok();
-        for escape in &TABLE {
-            if !distinct.iter().any(|byte| (escape.touches)(*byte)) {
+        for (number, escape) in TABLE.iter().enumerate() {
+            if touched >> number & 1 == 0 {
                 continue;
             }
             let start = self.begin();
