@@ -3,7 +3,7 @@
 //! With `m` the length of the group's shortest form, every occurrence of a form has its first `m` bytes in the
 //! text. Of these, the filter knows every `q` bytes in a row; so it is enough to look at `q` bytes of the text at
 //! every `m - q + 1`st place: one of these places falls into the first `m` bytes, with its `q` bytes complete.
-//! What is looked up there is two bits of a table; only where both are set is anything compared.
+//! What is looked up there is three bits of a table; only where all are set is anything compared.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(super) struct Group {
     pub(super) q: usize,
     /// Leaves `q` bytes of eight.
     mask: u64,
-    /// Two bits for each known piece.
+    /// Three bits for each known piece.
     bits: Vec<u64>,
     bits_shift: u32,
     /// For each hash, where its pieces begin; one more for the end.
@@ -125,9 +125,10 @@ impl Group {
     fn index(&mut self, arena: &[u8]) {
         let stride = self.stride();
         let count = self.beginnings.len() * stride;
-        // One head for a piece, and at least 16 bits: fewer than one in a hundred pairs of bits is set by chance.
+        // One head for a piece, and at least 16 bits: one in two hundred trios of bits is set by chance. What the
+        // fastest cache holds anyway is taken.
         let heads = count.next_power_of_two().max(64);
-        let words = (count * 16 / 64).next_power_of_two().max(64);
+        let words = (count * 16 / 64).next_power_of_two().max(512);
         self.heads_shift = 64 - heads.trailing_zeros();
         self.bits_shift = 64 - words.trailing_zeros();
         self.bits = vec![0; words];
@@ -146,7 +147,7 @@ impl Group {
         for piece in &found {
             let hash = piece.bytes.wrapping_mul(SPREAD);
             let word = (hash >> self.bits_shift) as usize;
-            self.bits[word] |= pair(hash);
+            self.bits[word] |= trio(hash);
         }
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
@@ -164,25 +165,29 @@ impl Group {
         (hash >> self.heads_shift) as usize
     }
 
-    /// Whether both bits of these bytes are set.
+    /// Whether all bits of these bytes are set.
     #[inline]
     fn may_be(&self, bytes: u64) -> bool {
         let hash = (bytes & self.mask).wrapping_mul(SPREAD);
-        let pair = pair(hash);
-        self.bits[(hash >> self.bits_shift) as usize] & pair == pair
+        let trio = trio(hash);
+        self.bits[(hash >> self.bits_shift) as usize] & trio == trio
     }
 
     /// Whether any of the places of a window is worth a look.
     #[inline]
     fn any_may_be(&self, window: &[u8], stride: usize) -> bool {
         let (bits, shift, mask) = (self.bits.as_slice(), self.bits_shift, self.mask);
-        let mut any = 0;
+        let mut any = false;
         for index in 0..AT_ONCE {
-            let hash = (load(window, index * stride) & mask).wrapping_mul(SPREAD);
-            let pair = pair(hash);
-            any |= u64::from(bits[(hash >> shift) as usize] & pair == pair);
+            // Nothing here can panic, so nothing has to be kept for that: it is the innermost loop.
+            let eight =
+                window.get(index * stride..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+            let hash = (u64::from_le_bytes(eight) & mask).wrapping_mul(SPREAD);
+            let word = bits.get((hash >> shift) as usize).copied().unwrap_or_default();
+            let trio = trio(hash);
+            any |= word & trio == trio;
         }
-        any != 0
+        any
     }
 
     /// Finds all forms of the group; ends early at a place from which on the text is undecided.
@@ -288,11 +293,11 @@ impl Group {
     }
 }
 
-/// Two of the 64 bits of a word.
+/// Three of the 64 bits of a word.
 #[inline]
-fn pair(hash: u64) -> u64 {
+fn trio(hash: u64) -> u64 {
     // The upper bits choose the word; these are others.
-    1 << (hash >> 8 & 63) | 1 << (hash >> 20 & 63)
+    1 << (hash >> 8 & 63) | 1 << (hash >> 14 & 63) | 1 << (hash >> 20 & 63)
 }
 
 /// Eight bytes at a place; where the text ends sooner, zeros after it.

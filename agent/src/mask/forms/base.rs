@@ -61,10 +61,8 @@ impl Writer<'_> {
         padded.extend_from_slice(value);
         let mut code = Vec::new();
         self.base64(&PLAIN, &padded, &mut code);
-        if !value.ends_with(b"\n") {
-            padded.push(b'\n');
-            self.base64(&NEWLINE, &padded, &mut code);
-        }
+        padded.push(b'\n');
+        self.base64(&NEWLINE, &padded, &mut code);
         self.hex("hex, lower", b"0123456789abcdef");
         self.hex("hex, upper", b"0123456789ABCDEF");
         if let Ok(text) = std::str::from_utf8(value) {

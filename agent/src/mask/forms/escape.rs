@@ -27,20 +27,23 @@ const fn escape(name: &'static str, touches: fn(u8) -> bool, how: How) -> Escape
 }
 
 /// Every escape, by the tool that writes it.
-pub(super) static TABLE: [Escape; 42] = [
+pub(super) static TABLE: [Escape; 45] = [
     escape("percent, upper", is_reserved, Byte(percent_upper)),
     escape("percent, lower", is_reserved, Byte(percent_lower)),
     escape("percent, path", |b| is_reserved(b) && !b"/:@!$&'()*+,;=".contains(&b), Byte(percent_upper)),
+    escape("percent, Go's path", |b| is_reserved(b) && !b"$&+=:@".contains(&b), Byte(percent_upper)),
     escape("percent, encodeURIComponent", |b| is_reserved(b) && !b"!'()*".contains(&b), Byte(percent_upper)),
     escape("form, quote_plus", is_reserved, Byte(form)),
     escape("form, WHATWG", |b| b == b'~' || is_reserved(b) && b != b'*', Byte(form)),
-    escape("JSON, ASCII", |b| is_json(b) || b >= 0x80, Char(json_ascii)),
+    escape("JSON, jq", |b| is_json(b) || b == 0x7f, Char(json_ascii)),
+    escape("JSON twice, jq", |b| is_json(b) || b == 0x7f, Text(json_jq_twice)),
+    escape("JSON, ASCII", |b| is_json(b) || b >= 0x7f, Char(json_ascii)),
     escape("JSON, UTF-8", is_json, Char(json)),
     escape("JSON with \\/", |b| is_json(b) || b == b'/', Char(json)),
-    escape("JSON with \\/, ASCII", |b| is_json(b) || b == b'/' || b >= 0x80, Char(json_ascii)),
+    escape("JSON with \\/, ASCII", |b| is_json(b) || b == b'/' || b >= 0x7f, Char(json_ascii)),
     escape("JSON, Go", is_json_go, Char(json_go)),
     escape("JSON twice, UTF-8", is_json, Text(|text, out| twice(text, out, is_json, json))),
-    escape("JSON twice, ASCII", |b| is_json(b) || b >= 0x80, Text(json_ascii_twice)),
+    escape("JSON twice, ASCII", |b| is_json(b) || b >= 0x7f, Text(json_ascii_twice)),
     escape("JSON twice, Go", is_json_go, Text(|text, out| twice(text, out, is_json_go, json_go))),
     escape("JSON, Go, in JSON", is_json_go, Text(json_go_in_json)),
     escape("XML, text", |b| b"&<>".contains(&b), Byte(xml_attribute)),
@@ -195,7 +198,7 @@ fn json(c: char, out: &mut Vec<u8>) {
 }
 
 fn json_ascii(c: char, out: &mut Vec<u8>) {
-    if c.is_ascii() {
+    if c.is_ascii() && c != '\u{7f}' {
         return json(c, out);
     }
     for unit in c.encode_utf16(&mut [0; 2]) {
@@ -223,7 +226,11 @@ fn in_json(text: &str, out: &mut Vec<u8>, inner: impl FnOnce(&str, &mut Vec<u8>)
 }
 
 fn json_ascii_twice(text: &str, out: &mut Vec<u8>) -> bool {
-    twice(text, out, |b| is_json(b) || b >= 0x80, json_ascii)
+    twice(text, out, |b| is_json(b) || b >= 0x7f, json_ascii)
+}
+
+fn json_jq_twice(text: &str, out: &mut Vec<u8>) -> bool {
+    twice(text, out, |b| is_json(b) || b == 0x7f, json_ascii)
 }
 
 fn json_go_in_json(text: &str, out: &mut Vec<u8>) -> bool {

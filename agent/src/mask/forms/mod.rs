@@ -83,7 +83,14 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn all(mut self, scope: Scope, structured: bool) {
-        self.raw();
+        self.raw("raw");
+        let end =
+            self.value.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        if end < self.value.len() {
+            // Newlines at a secret's end are no part of what must not be seen, and tools add and cut them.
+            self.value = &self.value[..end];
+            self.raw("raw without newlines at its end");
+        }
         if scope == Scope::Raw || self.value.len() < SHORTEST {
             return;
         }
@@ -94,16 +101,9 @@ impl Writer<'_> {
         self.escapes();
     }
 
-    /// The value itself, and what is left of it without the newlines at its end.
-    fn raw(&mut self) {
-        let value = self.value;
-        let end = value.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-        for (name, form) in [("raw", value), ("raw without newlines at its end", &value[..end])] {
-            if form.len() >= SHORTEST && (form.len() == value.len()) == (name == "raw") {
-                let start = self.begin();
-                self.forms.bytes.extend_from_slice(form);
-                self.end_raw(name, start);
-            }
+    fn raw(&mut self, name: &'static str) {
+        if self.value.len() >= SHORTEST {
+            self.push(name, Kind::Literal, self.value);
         }
     }
 
@@ -135,15 +135,11 @@ impl Writer<'_> {
             return;
         }
         let lines = written.contains(&b'\n').then(|| lines::folded(written)).flatten();
-        self.end_raw(name, start);
+        let length = self.forms.bytes.len() - start;
+        self.forms.all.push(Form { name, kind: Kind::Literal, start, length });
         if let Some(lines) = lines {
             self.push(name, Kind::Lines, &lines);
         }
-    }
-
-    fn end_raw(&mut self, name: &'static str, start: usize) {
-        let length = self.forms.bytes.len() - start;
-        self.forms.all.push(Form { name, kind: Kind::Literal, start, length });
     }
 
     fn push(&mut self, name: &'static str, kind: Kind, bytes: &[u8]) {

@@ -79,13 +79,17 @@ fn piece() -> impl Strategy<Value = Piece> {
 
 fn text(pieces: &[Piece], secrets: &[Vec<u8>], scope: Scope) -> Vec<u8> {
     let forms = oracle::forms(secrets, scope);
-    let form = |index: &Index| forms.of(&forms.all[index.index(forms.all.len())]);
+    // A secret may be too short to have a form.
+    let form = |index: &Index| match forms.all.len() {
+        0 => b"".as_slice(),
+        count => forms.of(&forms.all[index.index(count)]),
+    };
     let mut text = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Part { form: index, from, to } => {
                 let form = form(index);
-                let (from, to) = (from.index(form.len()), to.index(form.len() + 1));
+                let (from, to) = (from.index(form.len() + 1), to.index(form.len() + 1));
                 text.extend_from_slice(&form[from.min(to)..from.max(to)]);
             }
             Piece::Whole(index) => text.extend_from_slice(form(index)),
