@@ -7,6 +7,7 @@ mod cleanup;
 mod ending;
 mod harness;
 mod input;
+mod masking;
 mod secrets;
 mod streams;
 mod surroundings;

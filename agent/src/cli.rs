@@ -96,6 +96,9 @@ pub enum MaskForms {
     /// None: a copy, to measure against.
     #[value(hide = true)]
     None,
+    /// Each of them, printed with its length instead of a stream: what other matchers are measured with.
+    #[value(hide = true)]
+    List,
 }
 
 /// How the agent's own lines look.

@@ -2,6 +2,7 @@
 """Makes what the masking figures are measured on: a deployment log, and secrets, some of which it holds.
 
     generate.py log SIZE_IN_MIB SECRETS_FILE > LOG      a log with about one secret in a thousand lines
+    generate.py log SIZE_IN_MIB > LOG                   the same without any
     generate.py secrets COUNT > FILE                    mixed secrets, NUL-separated
     generate.py secrets-short COUNT > FILE              the same, the first one 4 bytes long
     generate.py secrets-runs > FILE                     10 secrets of up to 4,000 `a`
@@ -143,6 +144,8 @@ def main():
             with open(path, "rb") as file:
                 planted = [value.decode() for value in file.read().split(b"\0") if value]
             log(int(size) << 20, planted, rng, out)
+        case ["log", size]:
+            log(int(size) << 20, [], rng, out)
         case ["secrets", count]:
             out.write(b"".join(value.encode() + b"\0" for value in secrets(int(count), rng)))
         case ["secrets-short", count]:

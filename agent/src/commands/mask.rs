@@ -94,12 +94,26 @@ fn mask(arguments: &MaskArguments) -> Result<(), MaskError> {
     }
     let building = started.elapsed();
     drop((secrets, text));
+    if arguments.forms == MaskForms::List {
+        return Ok(list(&masker).map_err(TransferError::Write)?);
+    }
     let mut totals = Totals::default();
     let done = transfer(masker.stream(), &mut totals);
     if arguments.stats {
         stats(&totals, masker.forms(), building);
     }
     done
+}
+
+/// Each form after its length (32 bits, little-endian).
+fn list(masker: &Masker) -> io::Result<()> {
+    let mut listed = Vec::new();
+    masker.each_form(|form| {
+        // A form is shorter than 4 GiB, as all of them together are.
+        listed.extend_from_slice(&u32::try_from(form.len()).unwrap_or(u32::MAX).to_le_bytes());
+        listed.extend_from_slice(form);
+    });
+    io::stdout().write_all(&listed)
 }
 
 /// Copies until the end. A masker that fails ends it; its stream then writes nothing any more.

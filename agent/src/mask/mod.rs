@@ -122,6 +122,11 @@ impl Masker {
         self.patterns().len()
     }
 
+    /// Gives the bytes of every form, to measure other matchers with them.
+    pub fn each_form(&self, give: impl FnMut(&[u8])) {
+        self.patterns().each(give);
+    }
+
     /// A stream of its own: what it holds back is not mixed with another's.
     #[must_use]
     pub fn stream(&self) -> Stream {

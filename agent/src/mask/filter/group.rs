@@ -3,7 +3,7 @@
 //! With `m` the length of the group's shortest form, every occurrence of a form has its first `m` bytes in the
 //! text. Of these, the filter knows every `q` bytes in a row; so it is enough to look at `q` bytes of the text at
 //! every `m - q + 1`st place: one of these places falls into the first `m` bytes, with its `q` bytes complete.
-//! What is looked up there is three bits of a table; only where all are set is anything compared.
+//! What is looked up there is a bit or three of a table; only where all are set is anything compared.
 
 use std::ops::Range;
 
@@ -26,8 +26,9 @@ pub(super) struct Group {
     pub(super) q: usize,
     /// Leaves `q` bytes of eight.
     mask: u64,
-    /// Three bits for each known piece.
+    /// One bit for each known piece, or three.
     bits: Vec<u64>,
+    one_bit: bool,
     bits_shift: u32,
     /// For each hash, where its pieces begin; one more for the end.
     heads: Vec<u32>,
@@ -71,6 +72,7 @@ impl Group {
             q,
             mask,
             bits: Vec::new(),
+            one_bit: false,
             bits_shift: 0,
             heads: Vec::new(),
             heads_shift: 0,
@@ -125,13 +127,14 @@ impl Group {
     fn index(&mut self, arena: &[u8]) {
         let stride = self.stride();
         let count = self.beginnings.len() * stride;
-        // One head for a piece, and at least 16 bits: one in two hundred trios of bits is set by chance. What the
+        // One head for a piece, and at least 16 bits: one in two hundred triples of bits is set by chance. What the
         // fastest cache holds anyway is taken.
         let heads = count.next_power_of_two().max(64);
         let words = (count * 16 / 64).next_power_of_two().max(512);
         self.heads_shift = 64 - heads.trailing_zeros();
         self.bits_shift = 64 - words.trailing_zeros();
         self.bits = vec![0; words];
+        self.one_bit = count * 32 <= words * 64;
         let mut starts = vec![0_u32; heads + 1];
         let mut found = Vec::with_capacity(count);
         for (number, beginning) in (0_u32..).zip(&self.beginnings) {
@@ -147,7 +150,7 @@ impl Group {
         for piece in &found {
             let hash = piece.bytes.wrapping_mul(SPREAD);
             let word = (hash >> self.bits_shift) as usize;
-            self.bits[word] |= trio(hash);
+            self.bits[word] |= self.marks(hash);
         }
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
@@ -165,17 +168,23 @@ impl Group {
         (hash >> self.heads_shift) as usize
     }
 
+    /// The bits that are set for these bytes.
+    #[inline]
+    fn marks(&self, hash: u64) -> u64 {
+        if self.one_bit { marks::<true>(hash) } else { marks::<false>(hash) }
+    }
+
     /// Whether all bits of these bytes are set.
     #[inline]
     fn may_be(&self, bytes: u64) -> bool {
         let hash = (bytes & self.mask).wrapping_mul(SPREAD);
-        let trio = trio(hash);
-        self.bits[(hash >> self.bits_shift) as usize] & trio == trio
+        let marks = self.marks(hash);
+        self.bits[(hash >> self.bits_shift) as usize] & marks == marks
     }
 
     /// Whether any of the places of a window is worth a look.
     #[inline]
-    fn any_may_be(&self, window: &[u8], stride: usize) -> bool {
+    fn any_may_be<const ONE: bool>(&self, window: &[u8], stride: usize) -> bool {
         let (bits, shift, mask) = (self.bits.as_slice(), self.bits_shift, self.mask);
         let mut any = false;
         for index in 0..AT_ONCE {
@@ -184,8 +193,8 @@ impl Group {
                 window.get(index * stride..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
             let hash = (u64::from_le_bytes(eight) & mask).wrapping_mul(SPREAD);
             let word = bits.get((hash >> shift) as usize).copied().unwrap_or_default();
-            let trio = trio(hash);
-            any |= word & trio == trio;
+            let marks = marks::<ONE>(hash);
+            any |= word & marks == marks;
         }
         any
     }
@@ -199,7 +208,12 @@ impl Group {
         let span = (AT_ONCE - 1) * stride + 8;
         while let Some(window) = bytes.get(at..at + span) {
             let end = at + AT_ONCE * stride;
-            if !self.any_may_be(window, stride) {
+            let any = if self.one_bit {
+                self.any_may_be::<true>(window, stride)
+            } else {
+                self.any_may_be::<false>(window, stride)
+            };
+            if !any {
                 at = end;
                 continue;
             }
@@ -293,11 +307,12 @@ impl Group {
     }
 }
 
-/// Three of the 64 bits of a word.
+/// Some of the 64 bits of a word: one where there is room enough, else three.
 #[inline]
-fn trio(hash: u64) -> u64 {
+fn marks<const ONE: bool>(hash: u64) -> u64 {
     // The upper bits choose the word; these are others.
-    1 << (hash >> 8 & 63) | 1 << (hash >> 14 & 63) | 1 << (hash >> 20 & 63)
+    let first = 1 << ((hash >> 20) & 63);
+    if ONE { first } else { first | 1 << ((hash >> 8) & 63) | 1 << ((hash >> 14) & 63) }
 }
 
 /// Eight bytes at a place; where the text ends sooner, zeros after it.

@@ -74,6 +74,14 @@ impl Patterns {
         self.groups.iter().map(Group::len).sum()
     }
 
+    /// Gives the bytes of each form.
+    pub(super) fn each(&self, mut give: impl FnMut(&[u8])) {
+        for keys in self.groups.iter().flat_map(|group| [group.keys(Kind::Literal), group.keys(Kind::Lines)])
+        {
+            (0..keys.len()).for_each(|index| give(keys.bytes(&self.arena, index)));
+        }
+    }
+
     /// Finds all forms in a text before which `run_before` bytes of a code's alphabet stood.
     pub(super) fn find(&self, bytes: &[u8], run_before: usize, open: bool) -> Found {
         let mut found = Found::new(bytes.len());

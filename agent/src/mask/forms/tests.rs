@@ -65,7 +65,7 @@ fn run(words: &[&str], value: &str) -> Option<Vec<u8>> {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let Ok(mut child) = command.arg(value).spawn() else {
-        println!("skipped: {} is not installed", words[0]);
+        skipped(words[0]);
         return None;
     };
     // A program that does not read has its value as an argument.
@@ -74,6 +74,11 @@ fn run(words: &[&str], value: &str) -> Option<Vec<u8>> {
     let (out, err) = (output.stdout, output.stderr);
     assert!(output.status.success(), "{words:?}: {}", show(&err));
     Some(if out.is_empty() { err } else { out })
+}
+
+#[expect(clippy::print_stdout, reason = "scripts/test counts what was skipped")]
+fn skipped(program: &str) {
+    println!("skipped: {program} is not installed");
 }
 
 /// Each secret through a bash script whose `$1` is the value.
