@@ -11,6 +11,7 @@ mod explain;
 mod harness;
 mod import;
 mod input;
+mod masking;
 mod namespace;
 mod recipe;
 mod schema;

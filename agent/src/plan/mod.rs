@@ -52,6 +52,8 @@ pub enum WarningCode {
     SecretTooShort,
     /// The token that the payload gives has ended.
     CredentialEnded,
+    /// A secret is a word that ordinary text is made of, and is masked in no other form.
+    SecretCommonWord,
     /// No folder in memory could be used: credentials were written to a disk.
     PrivateOnDisk,
     /// The account may not look at the namespace, or not make it (403).
@@ -82,6 +84,7 @@ impl WarningCode {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
             Self::CredentialEnded => "CredentialEnded",
+            Self::SecretCommonWord => "SecretCommonWord",
             Self::PrivateOnDisk => "PrivateOnDisk",
             Self::NamespaceForbidden => "NamespaceForbidden",
             Self::NamespaceUnauthorized => "NamespaceUnauthorized",

@@ -13,7 +13,7 @@ use crate::cluster::{Kubectl, namespace};
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log};
-use crate::mask::{self, Masker};
+use crate::mask::{self, Hidden, Masker, TooShort};
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
 use crate::plan::{Plan, Warning, WarningCode};
@@ -55,17 +55,20 @@ impl<'a> Context<'a> {
         let secrets = step.secrets();
         let answers = self.masker.add(secrets.iter().map(|named| named.secret));
         for (named, answer) in secrets.iter().zip(answers) {
-            if answer.is_err() {
-                self.warn(Warning {
-                    code: WarningCode::SecretTooShort,
-                    message: format!(
-                        "{} has fewer than {} bytes and is not masked",
-                        named.field,
-                        mask::SHORTEST
-                    ),
-                    hint: Some("a secret that short would mask ordinary text; use a longer one".into()),
-                });
-            }
+            let (code, message, hint) = match answer {
+                Ok(Hidden::Everywhere) => continue,
+                Ok(Hidden::CommonWord) => (
+                    WarningCode::SecretCommonWord,
+                    format!("{} is an ordinary word: the log is masked wherever it stands", named.field),
+                    "its other forms (base64, JSON, …) are not masked; use a value that is no word",
+                ),
+                Err(TooShort) => (
+                    WarningCode::SecretTooShort,
+                    format!("{} has fewer than {} bytes and is not masked", named.field, mask::SHORTEST),
+                    "a secret that short would mask ordinary text; use a longer one",
+                ),
+            };
+            self.warn(Warning { code, message, hint: Some(hint.into()) });
         }
     }
 
