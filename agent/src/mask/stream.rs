@@ -169,3 +169,22 @@ impl<W: Write> Gathered<'_, W> {
         self.bytes.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::mask::Masker;
+
+    #[test]
+    fn a_stream_that_failed_while_it_judged_gives_nothing_any_more() {
+        let masker = Masker::new("***");
+        masker.add_bytes([b"hunter22".as_slice()]);
+        let mut stream = masker.stream();
+        assert_eq!(stream.push(b"before hunt").bytes(), b"before ");
+        let failing = AssertUnwindSafe(|| stream.release(false, |_| panic!("a fault of the masker")));
+        assert!(catch_unwind(failing).is_err());
+        assert_eq!(stream.push(b"er22 after").bytes(), b"");
+        assert_eq!(stream.finish().bytes(), b"");
+    }
+}

@@ -131,8 +131,9 @@ const LONGEST_BEGINNING: usize = 24;
 fn sizes(part: &[(usize, Form)]) -> (usize, usize) {
     let m = part[0].0.min(LONGEST_BEGINNING);
     let q = match part.len() {
-        0..=4096 => 4,
-        _ => 5,
+        0..=400 => 4,
+        401..=4096 => 5,
+        _ => 6,
     };
     (m, q.min(m))
 }
