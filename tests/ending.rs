@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::harness::run::eventually;
 use crate::harness::{Run, step};
 
 #[track_caller]
@@ -111,4 +112,24 @@ fn the_phases_and_the_tools_are_in_the_result() {
         done.result["target"],
         serde_json::json!({"server": "https://127.0.0.1:1", "namespace": "default", "auth": "token"})
     );
+}
+
+#[test]
+fn a_stop_while_a_tool_is_tried_ends_that_too() {
+    let run = Run::new(step("echo started")).code(143).any_output();
+    let stand_in = run.folder().join("stand-in-kubectl");
+    std::fs::write(&stand_in, "#!/bin/bash\necho $$ >\"${0%/*}/pid\"; sleep 300 & wait\n").expect("written");
+    std::fs::set_permissions(&stand_in, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    let pid_file = run.folder().join("pid");
+    let payload = step("echo started") + "tools: {kubectl: stand-in-kubectl}\n";
+    let running = run.payload(payload).start();
+    let mut tried = String::new();
+    eventually("the tool is tried", Duration::from_secs(10), || {
+        tried = std::fs::read_to_string(&pid_file).unwrap_or_default();
+        tried.ends_with('\n')
+    });
+    running.signal(Signal::TERM);
+    running.check();
+    let process = std::path::Path::new("/proc").join(tried.trim());
+    eventually("the tool is gone", Duration::from_secs(1), || !process.exists());
 }

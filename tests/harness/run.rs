@@ -68,6 +68,12 @@ impl Run {
         }
     }
 
+    /// Another payload in the same folder.
+    pub(crate) fn payload(mut self, payload: impl Into<Vec<u8>>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+
     /// Takes `-q` away.
     pub(crate) fn loud(mut self) -> Self {
         self.flags.retain(|flag| flag != "-q");

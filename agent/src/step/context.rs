@@ -17,7 +17,7 @@ use crate::mask::{self, Hidden, Masker, TooShort};
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
 use crate::plan::{Plan, Warning, WarningCode};
-use crate::supervise::{Command, Ended, Ending, Left, StopReason, SuperviseError, Supervisor, Tree};
+use crate::supervise::{self, Command, Ended, Ending, Left, StopReason, SuperviseError, Supervisor, Tree};
 use crate::workspace::Workspace;
 
 /// Reasons to stop, as they come: signals, a closed log, too much output.
@@ -81,7 +81,10 @@ impl<'a> Context<'a> {
         let search = tokio::task::spawn_blocking(tools::search(step, memory));
         tokio::select! {
             biased;
-            Some(reason) = self.stops.recv() => Err(StepError::Stopped(reason)),
+            Some(reason) = self.stops.recv() => {
+                supervise::end_others();
+                Err(StepError::Stopped(reason))
+            }
             inventory = search => inventory.map_err(|_| StepError::Inventory),
         }
     }

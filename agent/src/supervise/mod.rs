@@ -34,6 +34,7 @@ use crate::workspace::{Folders, Workspace, WorkspaceError};
 pub use control::{Command, Exit, Left, Named, Preparation};
 use control::{Order, Report};
 pub use method::{Choice, Method, method};
+pub use orphans::end_others;
 pub use output::Output;
 use output::pump;
 use state::{Action, Event, Life};

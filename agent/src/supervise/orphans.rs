@@ -44,6 +44,14 @@ fn supervisors<T>(act: impl FnOnce(&mut BTreeSet<i32>) -> T) -> T {
     act(&mut SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Kills what this process has started outside of any supervisor: a tool that is being tried when the step is
+/// stopped, and that nobody waits for any more.
+pub fn end_others() {
+    let known = supervisors(|known| known.clone());
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    process::signal_by_group(&process::descendants(own, &known), Signal::KILL);
+}
+
 /// Kills and reaps whoever came to us from the supervisor `dead`; gives who would not die.
 pub(super) async fn end(dead: i32, cgroup: Option<PathBuf>) -> Left {
     let cgroup = cgroup.map(Cgroup::named);
