@@ -3,6 +3,11 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
+use super::markup::{
+    html_go, html_python, in_json, is_json, is_json_go, json, json_ascii, json_ascii_twice, json_go,
+    json_go_in_json, json_in_shell, json_jq_twice, twice, xml_attribute,
+};
+
 /// An escape. Where a value holds no byte that it touches, its form is the value itself.
 pub(super) struct Escape {
     pub(super) name: &'static str,
@@ -120,7 +125,7 @@ impl Escape {
     }
 }
 
-fn bytewise(value: &[u8], touches: fn(u8) -> bool, one: fn(u8, &mut Vec<u8>), out: &mut Vec<u8>) {
+pub(super) fn bytewise(value: &[u8], touches: fn(u8) -> bool, one: fn(u8, &mut Vec<u8>), out: &mut Vec<u8>) {
     let mut rest = value;
     while let Some(plain) = rest.iter().position(|byte| touches(*byte)) {
         out.extend_from_slice(&rest[..plain]);
@@ -130,7 +135,7 @@ fn bytewise(value: &[u8], touches: fn(u8) -> bool, one: fn(u8, &mut Vec<u8>), ou
     out.extend_from_slice(rest);
 }
 
-fn charwise(text: &str, touches: fn(u8) -> bool, one: fn(char, &mut Vec<u8>), out: &mut Vec<u8>) {
+pub(super) fn charwise(text: &str, touches: fn(u8) -> bool, one: fn(char, &mut Vec<u8>), out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(plain) = rest.bytes().position(touches) {
         let (before, after) = rest.split_at(plain);
@@ -146,8 +151,9 @@ fn charwise(text: &str, touches: fn(u8) -> bool, one: fn(char, &mut Vec<u8>), ou
 macro_rules! put {
     ($out:expr, $($what:tt)*) => { _ = write!($out, $($what)*) };
 }
+pub(super) use put;
 
-fn put_char(c: char, out: &mut Vec<u8>) {
+pub(super) fn put_char(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
@@ -173,111 +179,6 @@ fn percent_lower(b: u8, out: &mut Vec<u8>) {
 
 fn form(b: u8, out: &mut Vec<u8>) {
     if b == b' ' { out.push(b'+') } else { percent_upper(b, out) }
-}
-
-fn is_json(b: u8) -> bool {
-    b < 0x20 || b == b'"' || b == b'\\'
-}
-
-fn is_json_go(b: u8) -> bool {
-    // 0xe2 begins U+2028 and U+2029, which Go escapes.
-    is_json(b) || b"<>&".contains(&b) || b == 0xe2
-}
-
-fn json(c: char, out: &mut Vec<u8>) {
-    match c {
-        '"' | '\\' | '/' => put!(out, "\\{c}"),
-        '\n' => out.extend_from_slice(b"\\n"),
-        '\r' => out.extend_from_slice(b"\\r"),
-        '\t' => out.extend_from_slice(b"\\t"),
-        '\u{8}' => out.extend_from_slice(b"\\b"),
-        '\u{c}' => out.extend_from_slice(b"\\f"),
-        c if c < ' ' => put!(out, "\\u{:04x}", u32::from(c)),
-        c => put_char(c, out),
-    }
-}
-
-fn json_ascii(c: char, out: &mut Vec<u8>) {
-    if c.is_ascii() && c != '\u{7f}' {
-        return json(c, out);
-    }
-    for unit in c.encode_utf16(&mut [0; 2]) {
-        put!(out, "\\u{unit:04x}");
-    }
-}
-
-fn json_go(c: char, out: &mut Vec<u8>) {
-    match c {
-        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => put!(out, "\\u{:04x}", u32::from(c)),
-        c => json(c, out),
-    }
-}
-
-fn twice(text: &str, out: &mut Vec<u8>, touches: fn(u8) -> bool, one: fn(char, &mut Vec<u8>)) -> bool {
-    in_json(text, out, |text, once| charwise(text, touches, one, once))
-}
-
-/// What `inner` writes, as a JSON string.
-fn in_json(text: &str, out: &mut Vec<u8>, inner: impl FnOnce(&str, &mut Vec<u8>)) -> bool {
-    let mut once = Vec::new();
-    inner(text, &mut once);
-    bytewise(&once, is_json, |b, out| json(char::from(b), out), out);
-    true
-}
-
-fn json_ascii_twice(text: &str, out: &mut Vec<u8>) -> bool {
-    twice(text, out, |b| is_json(b) || b >= 0x7f, json_ascii)
-}
-
-fn json_jq_twice(text: &str, out: &mut Vec<u8>) -> bool {
-    twice(text, out, |b| is_json(b) || b == 0x7f, json_ascii)
-}
-
-fn json_go_in_json(text: &str, out: &mut Vec<u8>) -> bool {
-    twice(text, out, is_json_go, json_go)
-}
-
-fn json_in_shell(text: &str, out: &mut Vec<u8>) -> bool {
-    let mut once = Vec::new();
-    charwise(text, is_json, json, &mut once);
-    bytewise(&once, |b| b == b'\'', |_, out| out.extend_from_slice(br"'\''"), out);
-    true
-}
-
-fn xml_attribute(b: u8, out: &mut Vec<u8>) {
-    match b {
-        b'"' => out.extend_from_slice(b"&quot;"),
-        b'\'' => out.extend_from_slice(b"&apos;"),
-        b'\n' => out.extend_from_slice(b"&#10;"),
-        b'\r' => out.extend_from_slice(b"&#13;"),
-        b'\t' => out.extend_from_slice(b"&#9;"),
-        b => xml(b, out),
-    }
-}
-
-fn xml(b: u8, out: &mut Vec<u8>) {
-    match b {
-        b'&' => out.extend_from_slice(b"&amp;"),
-        b'<' => out.extend_from_slice(b"&lt;"),
-        b'>' => out.extend_from_slice(b"&gt;"),
-        b => out.push(b),
-    }
-}
-
-fn html_python(b: u8, out: &mut Vec<u8>) {
-    match b {
-        b'"' => out.extend_from_slice(b"&quot;"),
-        b'\'' => out.extend_from_slice(b"&#x27;"),
-        b => xml(b, out),
-    }
-}
-
-fn html_go(b: u8, out: &mut Vec<u8>) {
-    match b {
-        b'"' | b'\'' => put!(out, "&#{b};"),
-        b'\n' | b'\r' | b'\t' => put!(out, "&#x{b:X};"),
-        b => xml(b, out),
-    }
 }
 
 /// What bash's `printf %q` puts a backslash before (its `sh_backslash_quote`). A `#` at the beginning is not

@@ -6,6 +6,7 @@
 mod base;
 mod escape;
 mod lines;
+mod markup;
 mod structure;
 mod words;
 
