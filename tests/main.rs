@@ -14,4 +14,5 @@ mod recipe;
 mod schema;
 mod secrets;
 mod streams;
+mod supervision;
 mod surroundings;
