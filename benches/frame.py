@@ -49,7 +49,7 @@ def report(name, rows):
             held = (ratio if ratio is not None else value) <= goal
             verdict = f"<= {goal:g} {'holds' if held else 'MISSED'}"
         print(f"{what:{width}}  {value:>9.2f} {unit:<2}  {ratio_text:>7}  {verdict}")
-    folder = os.path.join(ROOT, "target/bench")
+    folder = os.environ.get("BENCH", os.path.join(ROOT, "target/bench"))
     os.makedirs(folder, exist_ok=True)
     keys = ("what", "value", "unit", "ratio", "goal")
     with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:

@@ -283,13 +283,30 @@ fn a_wrong_token_is_told_in_kubectls_words_and_ends_with_its_code() {
 }
 
 #[test]
+fn a_token_that_has_ended_is_told_before_the_cluster_refuses_it() {
+    let Some(cluster) = cluster() else { return };
+    // Signed by nobody, which the cluster would say too: its end is what the agent reads.
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(r#"{"exp":1763985600}"#);
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.{claims}.c2lnbmF0dXJl");
+    let payload = cluster.step(&json!({"token": token}).to_string(), "kubectl get namespaces; true");
+    let payload = payload.replace("  namespacePolicy: skip\n", "");
+    let done = Run::new(payload).any_output().check();
+    let warnings = done.result["warnings"].as_array().expect("a list");
+    let code = |code: &str| warnings.iter().find(|warning| warning["code"] == code);
+    let ended = code("CredentialEnded").expect("it has ended");
+    assert_eq!(ended["message"], "the token of target.auth.token ended at 2025-11-24T12:00:00Z");
+    assert!(code("NamespaceUnauthorized").is_some(), "{warnings:?}");
+    assert_eq!(done.result["reason"], "Completed", "the script runs: it may be there to debug just this");
+}
+
+#[test]
 fn what_the_account_may_do_is_the_clusters_decision() {
     let Some(cluster) = cluster() else { return };
     let auth = json!({"token": cluster.service_account("of-shop")}).to_string();
-    cluster.kubectl(&["create", "namespace", "shop"]);
-    let rights = ["create", "role", "writer", "-n", "shop", "--resource=configmaps"];
+    cluster.kubectl(&["create", "namespace", "rights"]);
+    let rights = ["create", "role", "writer", "-n", "rights", "--resource=configmaps"];
     cluster.kubectl(&[&rights[..], &["--verb=get,list,create"]].concat());
-    let binding = ["create", "rolebinding", "writer", "-n", "shop", "--role=writer"];
+    let binding = ["create", "rolebinding", "writer", "-n", "rights", "--role=writer"];
     cluster.kubectl(&[&binding[..], &["--serviceaccount=default:of-shop"]].concat());
     for (version, path) in newest_and_oldest() {
         let forbidden = |verb_and_kind: &str, scope: &str| {
@@ -304,14 +321,14 @@ fn what_the_account_may_do_is_the_clusters_decision() {
             Run::new(payload.replace("  auth:", &format!("  namespace: {namespace}\n  auth:"))).kubectl(&path)
         };
         let refused = forbidden("namespaces", "at the cluster scope");
-        in_namespace("shop", "kubectl get namespaces").code(1).stderr(&refused).check();
+        in_namespace("rights", "kubectl get namespaces").code(1).stderr(&refused).check();
         let refused = forbidden("configmaps", "in the namespace \"default\"");
         in_namespace("default", "kubectl get configmaps").code(1).stderr(&refused).check();
         let name = format!("made-by-{version}");
         let script = format!("kubectl create configmap {name} -o name; kubectl get configmap {name} -o name");
         let answer = format!("configmap/{name}\n");
-        in_namespace("shop", &script).stdout(&answer.repeat(2)).check();
-        assert_eq!(cluster.kubectl(&["get", "-n", "shop", "configmap", &name, "-o", "name"]), answer);
+        in_namespace("rights", &script).stdout(&answer.repeat(2)).check();
+        assert_eq!(cluster.kubectl(&["get", "-n", "rights", "configmap", &name, "-o", "name"]), answer);
     }
 }
 

@@ -106,3 +106,30 @@ fn it_ends_as_run_would() {
         .expect("the program starts");
     assert_eq!(output.status.code(), Some(64));
 }
+
+#[test]
+fn it_runs_no_plugin_and_asks_no_cluster() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let server = format!("https://{}", listener.local_addr().expect("bound"));
+    let run = Run::new("").file("stand-in-plugin", "#!/bin/bash\ntouch \"$(dirname \"$0\")/it-ran\"\n");
+    let plugin = run.folder().join("stand-in-plugin");
+    std::fs::set_permissions(&plugin, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    let kubeconfig = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "k", "cluster": {"server": server}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "users": [{"name": "u", "user": {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1beta1", "command": plugin,
+        }}}],
+    });
+    let content = serde_json::json!(kubeconfig.to_string());
+    let payload = step("exit 0").replace("server: https://127.0.0.1:1", "namespace: default").replace(
+        "auth: {token: token-of-the-test}",
+        &format!("auth: {{kubeconfig: {{content: {content}}}}}"),
+    );
+    let output = explain(&run, &payload, "json");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!run.folder().join("it-ran").exists(), "the plugin ran");
+    assert!(listener.accept().is_err(), "the cluster was asked");
+}

@@ -43,6 +43,8 @@ fn the_recipes_account_deploys_in_its_namespace_and_its_token_says_when_it_ends(
     assert!(done.stdout.contains("system:serviceaccount:shop:deployer"), "{}", done.stdout);
     assert!(done.stdout.contains("deployment.apps/web"), "{}", done.stdout);
     assert!(!done.stdout.contains(&token));
+    let warnings = done.result["warnings"].as_array().expect("a list");
+    assert!(warnings.iter().all(|warning| warning["code"] == "ToolMissing"), "{warnings:?}");
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn the_schema_has_the_fields_that_the_program_reads() {
         ("Limits", "limits: {zzzzqqqq: 1}"),
         ("UsernamePassword", "target: {auth: {usernamePassword: {zzzzqqqq: 1}}}"),
         ("ClientCertificate", "target: {auth: {clientCertificate: {zzzzqqqq: 1}}}"),
+        ("Kubeconfig", "target: {auth: {kubeconfig: {zzzzqqqq: 1}}}"),
         ("ServiceAccount", "target: {auth: {serviceAccount: {zzzzqqqq: 1}}}"),
     ] {
         assert_eq!(defined(name), known_to_the_program(payload), "{name}");

@@ -1,6 +1,7 @@
 //! kubestep: runs one deployment step against Kubernetes. A map of the modules; ARCHITECTURE.md says more.
 
 // The line, in the order in which a step meets it.
+pub mod cluster;
 pub mod kubeconfig;
 pub mod outcome;
 pub mod payload;
@@ -11,6 +12,7 @@ pub mod supervise;
 pub mod workspace;
 
 // What the line rests on.
+pub mod https;
 pub mod limits;
 pub mod log;
 pub mod mask;

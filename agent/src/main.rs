@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     match arguments.command {
+        Command::Mask(arguments) => commands::mask::run(&arguments).into(),
         Command::Run(arguments) => commands::run::run(&arguments, settings::environment()).into(),
         Command::Explain(arguments) => commands::explain::run(&arguments, settings::environment()).into(),
         Command::Schema(arguments) => commands::schema::run(&arguments).into(),

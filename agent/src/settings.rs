@@ -217,8 +217,12 @@ fn text(value: Option<&OsString>, name: &'static str) -> Result<Option<String>, 
     value.map(|value| value.to_str().map(str::to_owned).ok_or_else(no_text)).transpose()
 }
 
-/// An empty mask would hide that something was hidden, and one with a newline would cut lines.
-fn checked_mask(mask: Option<String>) -> Result<String, SettingsError> {
+/// What stands in place of a secret. An empty mask would hide that something was hidden, and one with a newline
+/// would cut lines.
+///
+/// # Errors
+/// [`SettingsError::Value`].
+pub fn checked_mask(mask: Option<String>) -> Result<String, SettingsError> {
     let mask = mask.unwrap_or_else(|| crate::limits::DEFAULT_MASK.to_owned());
     if mask.is_empty() || mask.contains(char::is_control) {
         let expected = "expected a text of at least one character and no control characters".to_owned();
@@ -248,7 +252,7 @@ mod tests {
 
     fn resolve(flags: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let typed = ["kubestep", "run", "-"].into_iter().chain(flags.iter().copied());
-        let Command::Run(arguments) = Arguments::parse_from(typed).command else { panic!("it says run") };
+        let Command::Run(arguments) = Arguments::parse_from(typed).command else { unreachable!("a run") };
         let environment: Environment =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Settings::resolve(&arguments.step, arguments.log_format, &environment)

@@ -1,11 +1,14 @@
 //! What every test stands on: [`Run`] drives the program, [`tools`] and [`cluster`] are the real parts.
 
+pub(crate) mod api_stand_in;
 pub(crate) mod basic_stand_in;
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 mod http;
+pub(crate) mod proxies;
 pub(crate) mod proxy_stand_in;
 pub(crate) mod run;
+pub(crate) mod stand_in;
 pub(crate) mod tools;
 
 pub(crate) use run::{Run, Running};
@@ -17,7 +20,7 @@ pub(crate) fn step(script: &str) -> String {
         "apiVersion: kubestep/v1\n\
          kind: Step\n\
          metadata: {{name: test}}\n\
-         target:\n  server: https://127.0.0.1:1\n  auth: {{token: token-of-the-test}}\n\
+         target:\n  server: https://127.0.0.1:1\n  auth: {{token: token-of-the-test}}\n  namespacePolicy: skip\n\
          script: {{body: {body}}}\n"
     )
 }

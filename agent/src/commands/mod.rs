@@ -3,6 +3,7 @@
 use std::io::Write;
 
 pub mod explain;
+pub mod mask;
 pub mod ps;
 mod request;
 pub mod run;
@@ -12,8 +13,14 @@ pub mod sweep;
 /// Wrong command line, payload not readable, result not writable.
 pub const USAGE: u8 = 64;
 
+/// What was given to read is wrong.
+pub const DATA: u8 = 65;
+
 /// A fault of the agent itself.
 pub const SOFTWARE: u8 = 70;
+
+/// Nobody reads standard output any more.
+pub const CLOSED: u8 = 141;
 
 /// For what goes wrong where there is no log: no secret was read so far, or none is named.
 fn complain(message: &str) {

@@ -39,9 +39,11 @@ pub struct Explanation {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Target {
     server: String,
     namespace: String,
+    namespace_policy: &'static str,
     auth: &'static str,
     trust: String,
 }
@@ -172,7 +174,8 @@ fn target(step: &Step) -> Target {
         "the system's roots".to_owned()
     };
     let (server, namespace) = (target.server.clone(), target.namespace.clone());
-    Target { server, namespace, auth: target.auth.method(), trust }
+    let namespace_policy = target.namespace_policy.word();
+    Target { server, namespace, namespace_policy, auth: target.auth.method(), trust }
 }
 
 fn login(route: &Route) -> Login {

@@ -18,6 +18,7 @@ pub(super) fn render(it: &Explanation) -> String {
     let mut page = Page(String::new());
     page.row("step", &it.name);
     page.row("target", &format!("{}, namespace {}", it.target.server, it.target.namespace));
+    page.row("", namespace_policy(it.target.namespace_policy));
     page.row("trust", &it.target.trust);
     page.row("login", &format!("{}: {}", it.target.auth, it.login.how));
     page.row("", &format!("because {}", it.login.reason));
@@ -60,6 +61,14 @@ pub(super) fn render(it: &Explanation) -> String {
         page.row("note", note);
     }
     page.0
+}
+
+fn namespace_policy(word: &str) -> &'static str {
+    match word {
+        "create" => "the namespace is made where it is not there (create)",
+        "require" => "the namespace must be there (require)",
+        _ => "nobody is asked about the namespace (skip)",
+    }
 }
 
 fn script(it: &Explanation) -> String {

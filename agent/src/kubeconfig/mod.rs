@@ -3,6 +3,7 @@
 //! Written as JSON, which is YAML: no kubectl has ever read a JSON text as anything but what it says, whereas a
 //! namespace called `on` or `no` is a boolean to YAML writers that do not quote it.
 
+mod imported;
 mod yaml;
 
 use std::path::PathBuf;
@@ -86,6 +87,11 @@ fn cluster(target: &Target, purpose: Purpose) -> Map<String, Value> {
     if let Some(proxy) = &target.proxy {
         cluster.insert("proxy-url".into(), json!(purpose.text(&proxy.url)));
     }
+    if let Auth::Kubeconfig(user) = &target.auth
+        && let Some(extensions) = imported::extensions(user, purpose)
+    {
+        cluster.insert("extensions".into(), extensions);
+    }
     cluster
 }
 
@@ -103,5 +109,6 @@ fn user(auth: &Auth, purpose: Purpose) -> Value {
         Auth::ServiceAccount { token_file, .. } | Auth::InCluster { token_file, .. } => {
             json!({"tokenFile": token_file})
         }
+        Auth::Kubeconfig(user) => imported::user(user, purpose),
     }
 }

@@ -1,22 +1,27 @@
-//! The masker: every secret's bytes become one mask, in every stream, however the stream is cut.
+//! The masker: every form of every secret becomes one mask, in every stream, however the stream is cut.
+//!
+//! `forms` has the table of what tools print instead of a secret, `filter` finds it, `stream` holds back what is
+//! not decided. `docs/masking.md` tells how they work together, and why nothing leaks over a cut.
 //!
 //! A [`Masker`] publishes an immutable set of patterns; each [`Stream`] takes the newest set at every push and
 //! re-judges the bytes that it still holds, so a secret that comes in while the log runs holds from the next
 //! byte that has not been written. Only this module makes [`Masked`] bytes, and a log takes nothing else.
 
-mod patterns;
+mod filter;
+mod forms;
+mod gap;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::secret::Secret;
 
-use patterns::Patterns;
-pub use stream::Stream;
-
-/// The shortest secret that is masked, in bytes; a shorter one would strike ordinary text.
-pub const SHORTEST: usize = 4;
+use filter::Patterns;
+use forms::Forms;
+pub use forms::{SHORTEST, Scope};
+pub use stream::{Stream, TransferError, Transferred};
 
 /// Bytes that hold no secret which the masker knew when they were written.
 pub struct Masked {
@@ -42,6 +47,16 @@ impl Masked {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooShort;
 
+/// How a secret is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    /// In every form.
+    Everywhere,
+    /// As it is, and in no other form: ordinary text is made of such words, and its other forms would strike more
+    /// of it. The caller warns.
+    CommonWord,
+}
+
 /// The secrets of a step, shared by all its streams. A clone is the same masker.
 #[derive(Clone)]
 pub struct Masker {
@@ -50,31 +65,66 @@ pub struct Masker {
 
 struct Shared {
     mask: String,
+    scope: Scope,
+    values: Mutex<BTreeSet<Vec<u8>>>,
     /// Grows with every change, so that a stream looks into the lock only when there is something new.
     version: AtomicU64,
     patterns: RwLock<Arc<Patterns>>,
 }
 
 impl Masker {
-    /// A masker that knows no secret yet, and writes `mask` for each that it will know.
+    /// A masker that knows no secret yet, and writes `mask` for every form of each that it will know.
     #[must_use]
     pub fn new(mask: &str) -> Self {
+        Self::with_scope(mask, Scope::All)
+    }
+
+    /// A masker for these forms only.
+    #[must_use]
+    pub fn with_scope(mask: &str, scope: Scope) -> Self {
         let patterns = RwLock::new(Arc::new(Patterns::default()));
-        Self { shared: Arc::new(Shared { mask: mask.to_owned(), version: AtomicU64::new(0), patterns }) }
+        let (mask, values, version) = (mask.to_owned(), Mutex::default(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { mask, scope, values, version, patterns }) }
     }
 
     /// Masks these values too, in every stream, from the next byte that has not been written on.
     /// When this returns, the values hold. The answer has one entry for each secret, in order.
-    pub fn add<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<Result<(), TooShort>> {
-        let mut current = self.shared.patterns.write().unwrap_or_else(PoisonError::into_inner);
-        let mut values = current.values().to_vec();
+    pub fn add<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) -> Vec<Result<Hidden, TooShort>> {
+        self.add_bytes(secrets.into_iter().map(|secret| secret.expose().as_bytes()))
+    }
+
+    /// [`Masker::add`] for values that are no text.
+    pub fn add_bytes<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Vec<Result<Hidden, TooShort>> {
+        let mut values = self.shared.values.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answers = Vec::new();
         for secret in secrets {
-            answers.push(take(&mut values, secret.expose().as_bytes()));
+            answers.push(judge(secret));
+            if secret.len() >= SHORTEST {
+                values.insert(secret.to_vec());
+            }
         }
-        *current = Arc::new(Patterns::new(values));
+        let mut forms = Forms::default();
+        for value in values.iter() {
+            forms.add(value, self.shared.scope);
+        }
+        let patterns = Arc::new(Patterns::new(forms));
+        *self.shared.patterns.write().unwrap_or_else(PoisonError::into_inner) = patterns;
         self.shared.version.fetch_add(1, Ordering::Release);
         answers
+    }
+
+    /// How many different forms are looked for.
+    #[must_use]
+    pub fn forms(&self) -> usize {
+        self.patterns().len()
+    }
+
+    /// Gives the bytes of every form, to measure other matchers with them.
+    pub fn each_form(&self, give: impl FnMut(&[u8])) {
+        self.patterns().each(give);
     }
 
     /// A stream of its own: what it holds back is not mixed with another's.
@@ -107,19 +157,13 @@ impl Masker {
     }
 }
 
-/// The value itself, and what is left of it without the newlines at its end (`mask-forms.md`, group raw).
-fn take(values: &mut Vec<Vec<u8>>, value: &[u8]) -> Result<(), TooShort> {
-    let end = value.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-    let mut long_enough = false;
-    for form in [value, &value[..end]] {
-        if form.len() >= SHORTEST {
-            long_enough = true;
-            if !values.iter().any(|known| known == form) {
-                values.push(form.to_vec());
-            }
-        }
+fn judge(value: &[u8]) -> Result<Hidden, TooShort> {
+    match value.len() {
+        0 => Ok(Hidden::Everywhere),
+        1..SHORTEST => Err(TooShort),
+        _ if forms::is_common(value) => Ok(Hidden::CommonWord),
+        _ => Ok(Hidden::Everywhere),
     }
-    if long_enough || value.is_empty() { Ok(()) } else { Err(TooShort) }
 }
 
 #[cfg(test)]

@@ -112,6 +112,8 @@ pub enum PhaseName {
     Plan,
     /// The supervisor starts; credentials and script are written.
     Workspace,
+    /// The namespace is looked at, and made where it is missing.
+    Namespace,
     /// The script runs.
     Script,
     /// What the script wrote last is handed over.

@@ -3,6 +3,7 @@
 mod document;
 mod record;
 
+use crate::cluster::namespace::NamespaceError;
 use crate::payload::Problems;
 use crate::plan::PlanError;
 use crate::script::ScriptError;
@@ -50,6 +51,9 @@ pub enum StepError {
     /// The workspace cannot be written.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
+    /// The namespace is not as the payload requires it.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// The script cannot be staged.
     #[error(transparent)]
     Script(#[from] ScriptError),
@@ -90,6 +94,7 @@ fn failed(error: &StepError) -> Verdict {
     match error {
         StepError::Refused(_) => Verdict { exit_code: 65, reason: Reason::Refused, message, hint: None },
         StepError::Plan(plan) => setup_failed(message, plan.hint()),
+        StepError::Namespace(namespace) => setup_failed(message, namespace.hint.clone()),
         StepError::Supervise(SuperviseError::NotSpawned(_)) => {
             setup_failed(message, "run the interpreter by hand to see what is wrong with it".into())
         }

@@ -22,11 +22,11 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
 
-    fn with_hint(mut self, hint: &'static str) -> Self {
+    pub(super) fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
     }
@@ -110,13 +110,20 @@ pub(super) fn key(bytes: &[u8]) -> Result<Pem, Fault> {
     }
 }
 
+/// A file of both kinds, such as a kubelet's, without its keys: kubectl takes from it what it needs.
+pub(super) fn without_keys(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    let pem = read(bytes, Wanted::Certificate)?;
+    let is_mixed = pem.text.contains("PRIVATE KEY-----") && pem.certificates().next().is_some();
+    Ok(match is_mixed {
+        true => pem.certificates().map(|der| armoured("CERTIFICATE", der)).collect::<String>().into_bytes(),
+        false => pem.text.into_bytes(),
+    })
+}
+
 /// Whether a key belongs to the first certificate of a chain.
 pub(super) fn pair(chain: &Pem, key: &Pem) -> Result<(), Fault> {
     let Some(public) = public_key(key)? else { return Ok(()) };
-    let belongs = chain.certificates().map(|der| {
-        let parsed = X509Certificate::from_der(der).ok();
-        parsed.is_some_and(|(_, parsed)| *parsed.public_key().subject_public_key.data == *public)
-    });
+    let belongs = chain.certificates().map(|der| is_for(der, &public));
     match belongs.collect::<Vec<_>>().as_slice() {
         [true, ..] => Ok(()),
         [false, rest @ ..] if rest.contains(&true) => {
@@ -127,8 +134,14 @@ pub(super) fn pair(chain: &Pem, key: &Pem) -> Result<(), Fault> {
     }
 }
 
+/// Whether a certificate is for the key with these public bits.
+pub(super) fn is_for(certificate: &[u8], public: &[u8]) -> bool {
+    let parsed = X509Certificate::from_der(certificate).ok();
+    parsed.is_some_and(|(_, parsed)| *parsed.public_key().subject_public_key.data == *public)
+}
+
 /// The public key's bits; `None` where the key is of a kind that cannot be compared.
-fn public_key(key: &Pem) -> Result<Option<Vec<u8>>, Fault> {
+pub(super) fn public_key(key: &Pem) -> Result<Option<Vec<u8>>, Fault> {
     let Some((kind, der)) = key.blocks.iter().find(|(kind, _)| is_key(*kind)) else { return Ok(None) };
     if !is_der(der) {
         return Err(Fault::new("the private key is damaged"));
@@ -228,6 +241,20 @@ fn is_der(bytes: &[u8]) -> bool {
         _ => return false,
     };
     bytes.len() == header + length
+}
+
+/// DER as PEM.
+pub(super) fn armoured(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for (index, letter) in body.chars().enumerate() {
+        if index > 0 && index % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(letter);
+    }
+    pem.push_str(&format!("\n-----END {label}-----\n"));
+    pem
 }
 
 fn date(second: i64) -> String {

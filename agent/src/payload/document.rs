@@ -54,10 +54,56 @@ impl Node {
     fn null(place: Place) -> Self {
         Self { place, kind: Kind::Null }
     }
+
+    /// What stands under a name, where this is a mapping that has it.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Mapping(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            Kind::Null | Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => None,
+        }
+    }
+
+    /// The elements, where this is a list.
+    pub(super) fn elements(&self) -> &[Self] {
+        match &self.kind {
+            Kind::Sequence(elements) => elements,
+            Kind::Null | Kind::Scalar(_) | Kind::Mapping(_) | Kind::Tagged => &[],
+        }
+    }
+
+    /// The text, where this is one that is not empty.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(scalar) if !scalar.text.is_empty() => Some(&scalar.text),
+            Kind::Scalar(_) | Kind::Null | Kind::Sequence(_) | Kind::Mapping(_) | Kind::Tagged => None,
+        }
+    }
 }
 
+/// What a document is to be, in the words of its problems.
+pub(super) struct Words {
+    /// Why there is not a second one.
+    second: &'static str,
+    /// Said of an empty one.
+    empty: &'static str,
+    /// Said of one that is no mapping.
+    other: &'static str,
+}
+
+pub(super) const STEP: Words = Words {
+    second: "a second document; a payload is one step",
+    empty: "the document is empty; expected a step (apiVersion, kind, metadata, target, script)",
+    other: "expected a step, which is a mapping (apiVersion, kind, metadata, target, script)",
+};
+
+pub(super) const KUBECONFIG: Words = Words {
+    second: "a second document; kubectl reads one",
+    empty: "the document is empty; expected clusters, contexts, users and current-context",
+    other: "expected a mapping (clusters, contexts, users, current-context)",
+};
+
 /// Reads a document.
-pub(super) fn read(bytes: &[u8]) -> Result<Node, Box<Problem>> {
+pub(super) fn read(bytes: &[u8], words: &Words) -> Result<Node, Box<Problem>> {
     if bytes.len() > MAX_BYTES {
         let size = bytes.len();
         return Err(whole(format!("the payload has {size} bytes; at most {MAX_BYTES} (4 MiB) are read")));
@@ -68,16 +114,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Node, Box<Problem>> {
     }
     let root = match text.trim_start().starts_with('{') {
         true => json::read(text)?,
-        false => yaml::read(text)?,
+        false => yaml::read(text, words.second)?,
     };
     match root.kind {
         Kind::Mapping(_) => Ok(root),
-        Kind::Null => {
-            Err(whole("the document is empty; expected a step (apiVersion, kind, metadata, target, script)"))
-        }
-        Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => {
-            Err(whole("expected a step, which is a mapping (apiVersion, kind, metadata, target, script)"))
-        }
+        Kind::Null => Err(whole(words.empty)),
+        Kind::Scalar(_) | Kind::Sequence(_) | Kind::Tagged => Err(whole(words.other)),
     }
 }
 

@@ -4,20 +4,17 @@
 //! Which fields there are, and what makes a value right, is left to `wire`.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 
 use super::Surroundings;
 use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 16] = [
-    "target.namespacePolicy",
-    "target.auth.kubeconfig",
+const LATER: [&str; 12] = [
     "target.auth.eks",
     "target.auth.aks",
     "target.auth.gke",
-    "target.auth.clientCertificate.pfx",
-    "target.auth.clientCertificate.password",
     "credentials",
     "limits.login",
     "limits.memory",
@@ -56,14 +53,25 @@ impl<'n> Fields<'n> {
         self.found.iter().find(|(found, _)| *found == name).map(|(_, field)| field)
     }
 
+    /// The field, unless it is empty: kubectl takes an empty one for absent.
+    pub(super) fn filled(&self, name: &str) -> Option<&Field<'n>> {
+        self.get(name).filter(|field| match &field.node.kind {
+            Kind::Null => false,
+            Kind::Scalar(scalar) => !scalar.text.is_empty(),
+            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Tagged => true,
+        })
+    }
+
     /// The field; that it is missing is told.
     pub(super) fn required(&self, name: &str, reader: &Reader<'_>) -> Option<&Field<'n>> {
-        let field = self.get(name);
-        if field.is_none() {
-            let path = below(&self.mapping.path, name);
-            reader.push(Problem::new(self.mapping.node.place, path, "missing"));
-        }
-        field
+        self.get(name).or_else(|| self.missing(name, reader))
+    }
+
+    /// Tells that a field is missing.
+    pub(super) fn missing<T>(&self, name: &str, reader: &Reader<'_>) -> Option<T> {
+        let path = below(&self.mapping.path, name);
+        reader.push(Problem::new(self.mapping.node.place, path, "missing"));
+        None
     }
 
     /// The known fields that are there.
@@ -75,6 +83,8 @@ impl<'n> Fields<'n> {
 /// Collects the problems while a payload is read.
 pub(super) struct Reader<'a> {
     pub(super) surroundings: &'a Surroundings,
+    /// The folder of a kubeconfig that is read, by which its relative paths go.
+    inside: Option<&'a Path>,
     problems: RefCell<Vec<Problem>>,
     /// Fields whose secret stands in the payload itself.
     in_clear: RefCell<Vec<String>>,
@@ -86,10 +96,59 @@ impl<'a> Reader<'a> {
     pub(super) fn new(surroundings: &'a Surroundings) -> Self {
         Self {
             surroundings,
+            inside: None,
             problems: RefCell::default(),
             in_clear: RefCell::default(),
             read: Cell::default(),
         }
+    }
+
+    /// A reader for a document that stands in a field of this one, and came from this folder. Its problems come
+    /// back by [`Reader::absorb`].
+    pub(super) fn inside<'b>(&'b self, folder: Option<&'b Path>) -> Reader<'b> {
+        Reader {
+            surroundings: self.surroundings,
+            inside: folder,
+            problems: RefCell::default(),
+            in_clear: RefCell::default(),
+            read: self.read.clone(),
+        }
+    }
+
+    /// Takes over what was wrong in `field`'s document.
+    pub(super) fn absorb(&self, inner: &Reader<'_>, field: &Field<'_>) {
+        self.read.set(inner.read.get());
+        let mut problems = inner.problems.take();
+        problems.sort_by_key(|problem| problem.place);
+        for problem in problems {
+            self.tell_inside(field, problem);
+        }
+    }
+
+    /// Tells what is wrong in `field`'s document. Its place is not the payload's, so it becomes part of the words.
+    pub(super) fn tell_inside(&self, field: &Field<'_>, problem: Problem) {
+        let at = match problem.place {
+            Place::At { line, column } => format!("at {line}:{column} of the kubeconfig"),
+            Place::Nth(_) => "in the kubeconfig".into(),
+        };
+        let path = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
+        let told = format!("{at}: {path}{}", problem.message);
+        self.push(Problem { hint: problem.hint, ..Problem::new(field.node.place, &field.path, told) });
+    }
+
+    /// Where relative paths start.
+    pub(super) fn folder(&self) -> &Path {
+        self.inside.unwrap_or(&self.surroundings.folder)
+    }
+
+    /// Whether the document came from a file, so that its relative paths mean something.
+    pub(super) fn is_in_a_folder(&self) -> bool {
+        self.inside.is_some()
+    }
+
+    /// The same in words.
+    pub(super) fn start(&self) -> &'static str {
+        if self.inside.is_some() { "the kubeconfig's folder" } else { "the payload's folder" }
     }
 
     pub(super) fn push(&self, problem: Problem) {
@@ -245,15 +304,20 @@ impl<'a> Reader<'a> {
 
     /// The fields of a mapping; unknown ones are told.
     pub(super) fn fields<'n>(&self, field: &Field<'n>, known: &[&str]) -> Option<Fields<'n>> {
-        let mut found = self.entries(field)?;
-        found.retain(|(name, entry)| {
+        let mut fields = self.all_fields(field)?;
+        fields.found.retain(|(name, entry)| {
             let is_known = known.contains(name);
             if !is_known {
                 self.unknown(name, entry, known);
             }
             is_known
         });
-        Some(Fields { mapping: field.clone(), found })
+        Some(fields)
+    }
+
+    /// The fields of a mapping that may have more than we know.
+    pub(super) fn all_fields<'n>(&self, field: &Field<'n>) -> Option<Fields<'n>> {
+        Some(Fields { mapping: field.clone(), found: self.entries(field)? })
     }
 
     fn unknown(&self, name: &str, entry: &Field<'_>, known: &[&str]) {

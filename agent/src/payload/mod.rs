@@ -1,18 +1,21 @@
 //! The payload: one YAML or JSON document in, a checked [`Step`] or all of its [`Problems`] out.
 //!
 //! `document` turns text into placed nodes, `fields` walks them, `source` reads text sources, `trust` says what a
-//! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `url` URLs.
+//! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
+//! `url` judges URLs. `user` is what an imported kubeconfig logs in with.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
 mod certificate;
 mod document;
 mod fields;
+mod pfx;
 mod problem;
 pub mod schema;
 mod source;
 mod trust;
 mod url;
+mod user;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ use crate::limits::Limits;
 use crate::secret::Secret;
 
 pub use problem::{Problem, Problems};
+pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
 pub use wire::{is_inherited_by_default, load};
 
 /// The largest payload that is read, in bytes.
@@ -175,8 +179,38 @@ pub struct Target {
     pub proxy: Option<Proxy>,
     /// A DNS label.
     pub namespace: String,
+    /// What the namespace has to be before the script begins.
+    pub namespace_policy: NamespacePolicy,
     /// The account.
     pub auth: Auth,
+}
+
+/// What is done about the namespace before the script begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamespacePolicy {
+    /// It is made where it is not there, and only then.
+    #[default]
+    Create,
+    /// It must be there.
+    Require,
+    /// Nobody is asked.
+    Skip,
+}
+
+impl NamespacePolicy {
+    /// Each with its word in the payload.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("create", Self::Create), ("require", Self::Require), ("skip", Self::Skip)];
+
+    /// Its word in the payload.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Require => "require",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// A proxy URL; the userinfo in it and the decoded password are secrets of their own.
@@ -221,6 +255,8 @@ pub enum Auth {
         /// What it holds now.
         token: Secret,
     },
+    /// The user of an imported kubeconfig.
+    Kubeconfig(Box<User>),
 }
 
 impl Auth {
@@ -233,6 +269,7 @@ impl Auth {
             Self::ClientCertificate { .. } => "clientCertificate",
             Self::ServiceAccount { .. } => "serviceAccount",
             Self::InCluster { .. } => "inCluster",
+            Self::Kubeconfig(_) => "kubeconfig",
         }
     }
 }
@@ -296,6 +333,11 @@ impl Target {
             }
             Auth::ServiceAccount { token, .. } => add("auth.serviceAccount.tokenFile", token),
             Auth::InCluster { token, .. } => add("auth.inCluster", token),
+            Auth::Kubeconfig(user) => {
+                for (name, secret) in user.secrets() {
+                    add(&format!("auth.kubeconfig.content: {name}"), secret);
+                }
+            }
         }
         for secret in self.proxy.iter().flat_map(|proxy| std::iter::once(&proxy.url).chain(&proxy.leaves)) {
             add("proxyUrl", secret);

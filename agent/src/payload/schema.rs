@@ -131,7 +131,7 @@ enum Source {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Target {
-    /// The cluster's URL; https only. Absent with auth.inCluster.
+    /// The cluster's URL; https only. Absent with auth.inCluster and auth.kubeconfig.
     #[schemars(regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]://[^?#@]+$"))]
     server: Option<String>,
     /// The cluster's CA: PEM, several certificates allowed, or base64 of PEM. Without it, the system's roots.
@@ -145,8 +145,21 @@ struct Target {
     /// The namespace.
     #[schemars(regex(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     namespace: Option<String>,
+    /// What the namespace has to be before the script begins. Default: create.
+    namespace_policy: Option<NamespacePolicy>,
     /// The account; exactly one.
     auth: Auth,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum NamespacePolicy {
+    /// It is made where it is not there, and only then.
+    Create,
+    /// It must be there.
+    Require,
+    /// Nobody is asked.
+    Skip,
 }
 
 #[derive(JsonSchema)]
@@ -162,6 +175,8 @@ enum Auth {
     ServiceAccount(ServiceAccount),
     /// The pod's own account.
     InCluster(InCluster),
+    /// One context of somebody's kubeconfig.
+    Kubeconfig(Kubeconfig),
 }
 
 #[derive(JsonSchema)]
@@ -176,10 +191,14 @@ struct UsernamePassword {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ClientCertificate {
-    /// PEM or base64 of PEM; a chain is kept.
-    certificate: TextSource,
+    /// PEM or base64 of PEM; a chain is kept. With privateKey, instead of pfx.
+    certificate: Option<TextSource>,
     /// PEM or base64 of PEM; not encrypted; it belongs to the certificate.
-    private_key: SecretSource,
+    private_key: Option<SecretSource>,
+    /// A PFX (PKCS#12): base64, or fromFile with the binary file. Instead of certificate and privateKey.
+    pfx: Option<SecretSource>,
+    /// The PFX's password. Default: the empty one.
+    password: Option<SecretSource>,
 }
 
 #[derive(JsonSchema)]
@@ -192,6 +211,15 @@ struct ServiceAccount {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct InCluster {}
+
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Kubeconfig {
+    /// The kubeconfig, YAML or JSON; relative paths in it need fromFile, and go by that file's folder.
+    content: SecretSource,
+    /// The context that is used. Default: its current-context.
+    context: Option<String>,
+}
 
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

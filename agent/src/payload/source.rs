@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::Text;
 use super::document::Kind;
@@ -34,14 +35,31 @@ pub(super) enum Given {
 pub(super) struct Source {
     pub(super) bytes: Vec<u8>,
     pub(super) given: Given,
+    /// The file that they came from, as `fromFile` names it.
+    pub(super) path: Option<PathBuf>,
+}
+
+impl Source {
+    fn here(text: String) -> Self {
+        Self { bytes: text.into_bytes(), given: Given::Here, path: None }
+    }
 }
 
 impl Reader<'_> {
     /// A text source's bytes: certificates may come as files that are no text.
     pub(super) fn source(&self, field: &Field<'_>) -> Option<Source> {
+        let mut source = self.uncut_source(field)?;
+        if source.given == Given::File {
+            cut_newline(&mut source.bytes);
+        }
+        Some(source)
+    }
+
+    /// The same with every byte of a file: what is binary may end in a byte that looks like a newline.
+    pub(super) fn uncut_source(&self, field: &Field<'_>) -> Option<Source> {
         let Kind::Mapping(entries) = &field.node.kind else {
             if let Kind::Scalar(_) | Kind::Tagged = &field.node.kind {
-                return Some(Source { bytes: self.text(field)?.into_bytes(), given: Given::Here });
+                return Some(Source::here(self.text(field)?));
             }
             self.tell(field, EXPECTED);
             return None;
@@ -59,13 +77,12 @@ impl Reader<'_> {
         }
         let inner = Field { path: format!("{}.{}", field.path, key.name), key: key.place, node };
         match key.name.as_str() {
-            "value" => Some(Source { bytes: self.text(&inner)?.into_bytes(), given: Given::Here }),
+            "value" => Some(Source::here(self.text(&inner)?)),
             "fromEnv" => self.variable(&inner),
             _ => {
                 let written = self.filled_text(&inner)?;
-                let mut bytes = self.file(&inner, &written, MAX_FILE_BYTES)?;
-                cut_newline(&mut bytes);
-                Some(Source { bytes, given: Given::File })
+                let bytes = self.file(&inner, &written, MAX_FILE_BYTES)?;
+                Some(Source { bytes, given: Given::File, path: Some(self.absolute(&written)) })
             }
         }
     }
@@ -80,7 +97,11 @@ impl Reader<'_> {
             return None;
         };
         let value = value.as_bytes();
-        self.spend(field, value.len()).then(|| Source { bytes: value.to_vec(), given: Given::Variable })
+        self.spend(field, value.len()).then(|| Source {
+            bytes: value.to_vec(),
+            given: Given::Variable,
+            path: None,
+        })
     }
 
     /// The whole of a file that the payload may name.
@@ -102,7 +123,8 @@ impl Reader<'_> {
     pub(super) fn unreadable(&self, field: &Field<'_>, written: &str, error: &io::Error) {
         let told = format!("cannot read {}: {}", quoted(written), reason(error));
         if error.kind() == io::ErrorKind::NotFound && !written.starts_with('/') {
-            self.tell_with_hint(field, told, "relative paths start at the payload's folder");
+            let hint = format!("relative paths start at {}", self.start());
+            self.tell_with_hint(field, told, &hint);
         } else {
             self.tell(field, told);
         }

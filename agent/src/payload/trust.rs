@@ -79,7 +79,7 @@ impl Reader<'_> {
 
     /// A path of the payload, made absolute. Whether it may be named, and is there, is not judged.
     pub(super) fn absolute(&self, written: &str) -> PathBuf {
-        let path = self.surroundings.folder.join(written);
+        let path = self.folder().join(written);
         // Fails only for an empty path or without a working directory; the path then is reported as it is.
         std::path::absolute(&path).unwrap_or(path)
     }
@@ -91,6 +91,19 @@ impl Reader<'_> {
             self.refuse_path(field, list);
         }
         allowed
+    }
+
+    /// Whether a program may be named without its path; if not, that is told.
+    pub(super) fn may_name_program(&self, field: &Field<'_>) -> bool {
+        if self.is_remote() {
+            let told = "a remote payload must name a program of the worker by its absolute path";
+            self.tell_with_hint(
+                field,
+                told,
+                "the operator's config allows folders of programs with [remote] tools = […]",
+            );
+        }
+        !self.is_remote()
     }
 
     fn folders(&self, list: PathList) -> &[PathBuf] {

@@ -4,7 +4,9 @@
 //! know the fields of their part; places and types are `fields`' business, text sources `source`'s.
 
 mod auth;
+mod client_certificate;
 mod inherit;
+mod kubeconfig;
 mod limits;
 mod script;
 mod target;
@@ -41,7 +43,8 @@ const FIELDS: [&str; 13] = [
 /// # Errors
 /// All that is wrong with the payload, at once.
 pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step, Problems> {
-    let root = document::read(text).map_err(|problem| Problems::new(name, vec![*problem]))?;
+    let root =
+        document::read(text, &document::STEP).map_err(|problem| Problems::new(name, vec![*problem]))?;
     let reader = Reader::new(surroundings);
     let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
     reader.finish(step, name)

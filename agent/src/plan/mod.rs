@@ -52,8 +52,22 @@ pub enum WarningCode {
     SecretTooShort,
     /// The token that the payload gives has ended.
     CredentialEnded,
+    /// A secret is a word that ordinary text is made of, and is masked in no other form.
+    SecretCommonWord,
     /// No folder in memory could be used: credentials were written to a disk.
     PrivateOnDisk,
+    /// The account may not look at the namespace, or not make it (403).
+    NamespaceForbidden,
+    /// The cluster does not know the account (401).
+    NamespaceUnauthorized,
+    /// The namespace is being deleted.
+    NamespaceTerminating,
+    /// Nobody answered for the cluster in time.
+    ClusterUnreachable,
+    /// The TLS handshake failed.
+    ClusterUntrusted,
+    /// What answered for the cluster did not answer as an API server does.
+    ClusterAnswer,
     /// A process outlived its KILL.
     ProcessSurvived,
     /// More than `limits.output` was written, and the rest was dropped.
@@ -70,7 +84,14 @@ impl WarningCode {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
             Self::CredentialEnded => "CredentialEnded",
+            Self::SecretCommonWord => "SecretCommonWord",
             Self::PrivateOnDisk => "PrivateOnDisk",
+            Self::NamespaceForbidden => "NamespaceForbidden",
+            Self::NamespaceUnauthorized => "NamespaceUnauthorized",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::ClusterUnreachable => "ClusterUnreachable",
+            Self::ClusterUntrusted => "ClusterUntrusted",
+            Self::ClusterAnswer => "ClusterAnswer",
             Self::ProcessSurvived => "ProcessSurvived",
             Self::OutputTruncated => "OutputTruncated",
             Self::NotRemoved => "NotRemoved",

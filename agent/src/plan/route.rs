@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
-use crate::payload::Auth;
+use crate::payload::{Auth, User};
 
 /// A way to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ impl Route {
                 end_of_token(token.expose())
             }
             Auth::UsernamePassword { .. } | Auth::ClientCertificate { .. } => None,
+            Auth::Kubeconfig(user) => user.bearer().and_then(|token| end_of_token(token.expose())),
         };
         let (how, reason, is_renewed) = match auth {
             Auth::Token(_) => ("the kubeconfig holds the token", "the payload gives a token", false),
@@ -49,8 +50,25 @@ impl Route {
                 "the pod's own account, which the kubelet renews",
                 true,
             ),
+            Auth::Kubeconfig(user) => imported(user),
         };
         Self { method: auth.method(), how, reason, is_renewed, until }
+    }
+}
+
+/// What kubectl will use of an imported user, in its own order: a static credential beats a plugin.
+fn imported(user: &User) -> (&'static str, &'static str, bool) {
+    let reason = "the imported kubeconfig's context has this user";
+    if user.token_file.is_some() {
+        ("the kubeconfig names the token file", reason, true)
+    } else if user.token.is_some() {
+        ("the kubeconfig holds the token", reason, false)
+    } else if user.login.is_some() {
+        ("the kubeconfig holds name and password", reason, false)
+    } else if user.exec.is_some() {
+        ("the kubeconfig names a plugin, which kubectl runs", reason, true)
+    } else {
+        ("the kubeconfig holds certificate and key", reason, false)
     }
 }
 

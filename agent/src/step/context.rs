@@ -9,10 +9,11 @@ use tooling_check::Inventory;
 
 use super::output::{Budget, ScriptOutput};
 use super::tools;
+use crate::cluster::{Kubectl, namespace};
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log};
-use crate::mask::{self, Masker};
+use crate::mask::{self, Hidden, Masker, TooShort};
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
 use crate::plan::{Plan, Warning, WarningCode};
@@ -54,17 +55,20 @@ impl<'a> Context<'a> {
         let secrets = step.secrets();
         let answers = self.masker.add(secrets.iter().map(|named| named.secret));
         for (named, answer) in secrets.iter().zip(answers) {
-            if answer.is_err() {
-                self.warn(Warning {
-                    code: WarningCode::SecretTooShort,
-                    message: format!(
-                        "{} has fewer than {} bytes and is not masked",
-                        named.field,
-                        mask::SHORTEST
-                    ),
-                    hint: Some("a secret that short would mask ordinary text; use a longer one".into()),
-                });
-            }
+            let (code, message, hint) = match answer {
+                Ok(Hidden::Everywhere) => continue,
+                Ok(Hidden::CommonWord) => (
+                    WarningCode::SecretCommonWord,
+                    format!("{} is an ordinary word: the log is masked wherever it stands", named.field),
+                    "its other forms (base64, JSON, …) are not masked; use a value that is no word",
+                ),
+                Err(TooShort) => (
+                    WarningCode::SecretTooShort,
+                    format!("{} has fewer than {} bytes and is not masked", named.field, mask::SHORTEST),
+                    "a secret that short would mask ordinary text; use a longer one",
+                ),
+            };
+            self.warn(Warning { code, message, hint: Some(hint.into()) });
         }
     }
 
@@ -127,6 +131,35 @@ impl<'a> Context<'a> {
                 kubeconfig::yaml(&kubeconfig::document(plan, Purpose::Show))
             ));
         }
+    }
+
+    /// Sees to the namespace with what the script will have. A stop ends that at once.
+    pub(super) async fn ensure_namespace(
+        &mut self,
+        plan: &Plan,
+        script: &Command,
+        program: &Path,
+    ) -> Result<(), StepError> {
+        let kubectl = Kubectl {
+            program: &plan.kubectl().path,
+            supervisor: program,
+            environment: &script.environment,
+            directory: &script.directory,
+        };
+        let mask =
+            |text: &str| String::from_utf8_lossy(self.masker.whole(text.as_bytes()).bytes()).into_owned();
+        let ensured = tokio::select! {
+            biased;
+            Some(reason) = self.stops.recv() => return Err(StepError::Stopped(reason)),
+            ensured = namespace::ensure(plan, &kubectl, mask) => ensured?,
+        };
+        if ensured.created {
+            self.say(format!("namespace {} was not there and has been made", plan.step.target.namespace));
+        }
+        if let Some(warning) = ensured.warning {
+            self.warn(warning);
+        }
+        Ok(())
     }
 
     /// A stop that came while the step was prepared ends it before the script begins.

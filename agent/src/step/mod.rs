@@ -74,6 +74,9 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);
     context.show_kubeconfig(&plan);
+
+    context.record.phase(PhaseName::Namespace);
+    context.ensure_namespace(&plan, &command, &request.program).await?;
     context.still_wanted()?;
 
     context.record.phase(PhaseName::Script);

@@ -5,15 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rcgen::{Certificate, CertificateParams, KeyPair, date_time_ymd};
 
-use super::{Fault, Pem, authority, chain, key, pair};
-
-/// DER as PEM.
-pub(in crate::payload) fn armoured(label: &str, der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
+use super::{Fault, Pem, armoured, authority, chain, key, pair, without_keys};
 
 /// A certificate as PEM.
 pub(in crate::payload) fn certificate_pem(certificate: &Certificate) -> String {
@@ -122,6 +114,15 @@ fn a_key_that_is_none_is_refused_in_words_of_its_own() {
         "expected a private key in PEM or base64 of PEM, found DER; \
          hint: convert it with: openssl pkey -inform der -in FILE -out FILE.pem"
     );
+}
+
+#[test]
+fn a_file_of_certificate_and_key_gives_its_certificates() {
+    let (pem, _, keys) = made();
+    let mixed = format!("{pem}{}", key_pem(&keys));
+    assert_eq!(without_keys(mixed.as_bytes()).unwrap(), pem.as_bytes());
+    assert_eq!(without_keys(pem.as_bytes()).unwrap(), pem.as_bytes());
+    assert!(key(mixed.as_bytes()).is_ok(), "and its key");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Text that is no document, or too much of one.
 
-use super::{Kind, MAX_NODES, Node, read};
+use super::{Kind, MAX_NODES, Node, STEP, read};
 use crate::payload::MAX_BYTES;
 
 fn told(text: impl AsRef<[u8]>) -> String {
-    match read(text.as_ref()) {
+    match read(text.as_ref(), &STEP) {
         Ok(_) => panic!("accepted"),
         Err(problem) => problem.to_string(),
     }
@@ -26,7 +26,7 @@ fn text(node: &Node) -> String {
 
 #[test]
 fn scalars_stay_as_they_are_written() {
-    let node = read(b"a: 1.20\nb: 0644\nc: on\nd: !!str 5\ne: ~\nf:\ng: 'null'\n").ok().unwrap();
+    let node = read(b"a: 1.20\nb: 0644\nc: on\nd: !!str 5\ne: ~\nf:\ng: 'null'\n", &STEP).ok().unwrap();
     let raw: Vec<String> = ["a", "b", "c", "d", "g"].iter().map(|name| text(&field(&node, name))).collect();
     assert_eq!(raw, ["1.20", "0644", "on", "5", "null"]);
     assert!(matches!(field(&node, "e").kind, Kind::Null) && matches!(field(&node, "f").kind, Kind::Null));
@@ -34,7 +34,7 @@ fn scalars_stay_as_they_are_written() {
 
 #[test]
 fn aliases_are_followed() {
-    let node = read(b"a: &x {b: [1, 2]}\nc: *x\n").ok().unwrap();
+    let node = read(b"a: &x {b: [1, 2]}\nc: *x\n", &STEP).ok().unwrap();
     let Kind::Sequence(nodes) = field(&field(&node, "c"), "b").kind else { panic!("no list") };
     assert_eq!(nodes.len(), 2);
 }
@@ -113,5 +113,5 @@ fn neither_size_nor_depth_nor_number_is_without_bound() {
 fn only_utf8_is_read() {
     assert_eq!(told(b"a: b\nc: \xe4\n"), "2:4: not UTF-8 at byte 8");
     assert_eq!(told(b"\xff\xfea\0"), "1:1: not UTF-8 at byte 0; hint: this is UTF-16; save it as UTF-8");
-    assert!(read("\u{feff}a: b\n".as_bytes()).is_ok());
+    assert!(read("\u{feff}a: b\n".as_bytes(), &STEP).is_ok());
 }

@@ -11,8 +11,8 @@ use crate::payload::problem::Place;
 
 type Outcome<T> = Result<T, Box<Problem>>;
 
-pub(super) fn read(text: &str) -> Outcome<Node> {
-    let mut builder = Builder::default();
+pub(super) fn read(text: &str, second: &'static str) -> Outcome<Node> {
+    let mut builder = Builder { second, ..Builder::default() };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|error| syntax(text, &error))?;
@@ -50,6 +50,8 @@ fn syntax(text: &str, error: &ScanError) -> Box<Problem> {
 
 #[derive(Default)]
 struct Builder {
+    /// Said of a second document.
+    second: &'static str,
     open: Vec<Frame>,
     root: Option<Node>,
     documents: usize,
@@ -78,7 +80,7 @@ impl Builder {
                 self.documents += 1;
                 match self.documents {
                     1 => Ok(()),
-                    _ => Err(Box::new(Problem::new(place, "", "a second document; a payload is one step"))),
+                    _ => Err(Box::new(Problem::new(place, "", self.second))),
                 }
             }
             Event::Alias(anchor) => self.alias(anchor, place),

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use super::{client_certificate, kubeconfig};
 use crate::payload::certificate::{self, Fault};
 use crate::payload::fields::{Field, Reader};
 use crate::payload::problem::listed;
@@ -11,10 +12,11 @@ use crate::payload::url::{self, is_dns_label};
 use crate::payload::{Auth, Part};
 use crate::secret::Secret;
 
-const METHODS: [&str; 5] = ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster"];
+const METHODS: [&str; 6] =
+    ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster", "kubeconfig"];
 
 /// The largest token or CA file that is read; etcd takes no object above 1.5 MB.
-const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
+pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
 
 /// What `auth` says.
 pub(super) enum Account {
@@ -22,6 +24,8 @@ pub(super) enum Account {
     Own(Own),
     /// The pod's own, which brings its server; `None` where it could not be read.
     Pod(Option<Pod>),
+    /// Somebody's kubeconfig, which brings its server too; `None` where it could not be read.
+    Imported(Option<Box<kubeconfig::Imported>>),
     /// What is wrong was told.
     Unreadable,
 }
@@ -65,15 +69,16 @@ fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>) -> Account {
             bare(reader.secret(field).and_then(|token| check_token(reader, field, token)).map(Auth::Token))
         }
         "usernamePassword" => bare(username_password(reader, field)),
-        "clientCertificate" => client_certificate(reader, field),
+        "clientCertificate" => client_certificate::read(reader, field),
         "serviceAccount" => bare(service_account(reader, field)),
+        "kubeconfig" => return Account::Imported(kubeconfig::read(reader, field).map(Box::new)),
         _ => return Account::Pod(in_cluster(reader, field)),
     };
     own.map_or(Account::Unreadable, Account::Own)
 }
 
 /// A token travels in an HTTP header: kubectl refuses a line break, and what surrounds it would be sent.
-fn check_token(reader: &Reader<'_>, field: &Field<'_>, token: Secret) -> Option<Secret> {
+pub(super) fn check_token(reader: &Reader<'_>, field: &Field<'_>, token: Secret) -> Option<Secret> {
     let text = token.expose();
     let (told, hint) = if text.contains(['\n', '\r']) {
         ("must not hold a line break", "YAML: write `|-` or quotes, as `|` adds one")
@@ -92,58 +97,36 @@ fn username_password(reader: &Reader<'_>, field: &Field<'_>) -> Option<Auth> {
     let fields = reader.fields(field, &["username", "password"])?;
     let username = fields.required("username", reader).and_then(|field| {
         let (username, _) = reader.source_text(field)?;
-        let told = if username.is_empty() {
-            "must not be empty"
-        } else if username.contains(':') {
-            "must not hold a colon: basic authentication ends the name there"
-        } else if username.contains(char::is_control) {
-            "must not hold a line break or another control character"
-        } else {
-            return Some(username);
-        };
-        reader.tell(field, told);
-        None
+        check_username(reader, field, username)
     });
     let password = fields.required("password", reader).and_then(|field| {
         let password = reader.secret(field)?;
-        if password.expose().contains(char::is_control) {
-            let told = "must not hold a line break or another control character";
-            reader.tell_with_hint(field, told, "YAML: write `|-` or quotes, as `|` adds a line break");
-            return None;
-        }
-        Some(password)
+        check_password(reader, field, password)
     });
     Some(Auth::UsernamePassword { username: username?, password: password? })
 }
 
-fn client_certificate(reader: &Reader<'_>, field: &Field<'_>) -> Option<Own> {
-    let fields = reader.fields(field, &["certificate", "privateKey"])?;
-    let judged = |field: &Field<'_>, judge: &dyn Fn(&[u8]) -> Result<certificate::Pem, Fault>| {
-        let source = reader.source(field)?;
-        match judge(&source.bytes) {
-            Ok(pem) => Some((pem, source.bytes)),
-            Err(fault) => {
-                tell_fault(reader, field, fault);
-                None
-            }
-        }
+pub(super) fn check_username(reader: &Reader<'_>, field: &Field<'_>, username: String) -> Option<String> {
+    let told = if username.is_empty() {
+        "must not be empty"
+    } else if username.contains(':') {
+        "must not hold a colon: basic authentication ends the name there"
+    } else if username.contains(char::is_control) {
+        "must not hold a line break or another control character"
+    } else {
+        return Some(username);
     };
-    let now = reader.surroundings.now;
-    let chain = fields.required("certificate", reader);
-    let chain = chain.and_then(|field| judged(field, &|bytes| certificate::chain(bytes, now)));
-    let key_field = fields.required("privateKey", reader);
-    let key = key_field.and_then(|field| judged(field, &certificate::key));
-    let ((chain, _), (key, given)) = (chain?, key?);
-    if let Err(fault) = certificate::pair(&chain, &key) {
-        tell_fault(reader, key_field?, fault);
+    reader.tell(field, told);
+    None
+}
+
+pub(super) fn check_password(reader: &Reader<'_>, field: &Field<'_>, password: Secret) -> Option<Secret> {
+    if password.expose().contains(char::is_control) {
+        let told = "must not hold a line break or another control character";
+        reader.tell_with_hint(field, told, "YAML: write `|-` or quotes, as `|` adds a line break");
         return None;
     }
-    // Given as base64, it is a secret in that writing too, line breaks and all.
-    let given = String::from_utf8(given).ok().filter(|given| *given != key.text);
-    let name = "target.auth.clientCertificate.privateKey";
-    let parts = given.iter().map(|given| Part::new(name, given)).collect();
-    let auth = Auth::ClientCertificate { certificate: chain.text, private_key: Secret::new(key.text) };
-    Some(Own { auth, parts })
+    Some(password)
 }
 
 /// Tells what is wrong with a certificate or key.
@@ -164,7 +147,7 @@ fn service_account(reader: &Reader<'_>, field: &Field<'_>) -> Option<Auth> {
 }
 
 /// A token file may end in white space: client-go trims it.
-fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u8>) -> Option<Secret> {
+pub(super) fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u8>) -> Option<Secret> {
     let text = reader.utf8(field, bytes)?;
     let token = text.trim();
     if token.is_empty() {

@@ -34,7 +34,8 @@ const DEFAULT: [&str; 14] = [
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /// What is masked for its name; compared in capitals.
-const SECRET_NAMES: [&str; 6] = ["*SECRET*", "*TOKEN*", "*PASSW*", "*CREDENTIAL*", "*PRIVATE*", "*_KEY"];
+pub(super) const SECRET_NAMES: [&str; 6] =
+    ["*SECRET*", "*TOKEN*", "*PASSW*", "*CREDENTIAL*", "*PRIVATE*", "*_KEY"];
 
 /// Whether a variable of the agent's is inherited without being asked for.
 #[must_use]

@@ -4,21 +4,23 @@ use super::auth::{self, Account};
 use super::inherit;
 use crate::payload::certificate;
 use crate::payload::fields::{Field, Fields, Reader};
-use crate::payload::problem::quoted;
+use crate::payload::problem::{quoted, suggestion};
 use crate::payload::url::{self, is_dns_label, is_dns_name};
-use crate::payload::{Part, Proxy, Target};
+use crate::payload::{Auth, NamespacePolicy, Part, Proxy, Target};
+use crate::secret::Secret;
 
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "server",
     "certificateAuthority",
     "insecureSkipTlsVerify",
     "tlsServerName",
     "proxyUrl",
     "namespace",
+    "namespacePolicy",
     "auth",
 ];
 
-/// What `inCluster` brings itself.
+/// What `inCluster` and `kubeconfig` bring themselves.
 const CONNECTION: [&str; 5] =
     ["server", "certificateAuthority", "insecureSkipTlsVerify", "tlsServerName", "proxyUrl"];
 
@@ -29,27 +31,25 @@ pub(super) struct Read {
 }
 
 /// How to reach the cluster.
-struct Connection {
-    server: String,
-    certificate_authority: Option<String>,
-    insecure_skip_tls_verify: bool,
-    tls_server_name: Option<String>,
-    proxy: Option<Proxy>,
+pub(super) struct Connection {
+    pub(super) server: String,
+    pub(super) certificate_authority: Option<String>,
+    pub(super) insecure_skip_tls_verify: bool,
+    pub(super) tls_server_name: Option<String>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
     let fields = reader.fields(field, &FIELDS)?;
     let account = fields.required("auth", reader).map(|field| auth::read(reader, field));
     let connection = match &account {
-        Some(Account::Pod(_)) => {
-            for field in CONNECTION.iter().filter_map(|name| fields.get(name)) {
-                reader.tell(field, "must be absent: auth.inCluster brings its own");
-            }
-            None
-        }
+        Some(Account::Pod(_)) => absent(reader, &fields, "inCluster"),
+        Some(Account::Imported(_)) => absent(reader, &fields, "kubeconfig"),
         Some(Account::Own(_) | Account::Unreadable) | None => connection(reader, &fields),
     };
     let namespace = fields.get("namespace").map(|field| namespace(reader, field));
+    let policy =
+        fields.get("namespacePolicy").map_or(Some(NamespacePolicy::Create), |field| policy(reader, field));
     match account? {
         Account::Unreadable => None,
         Account::Pod(pod) => {
@@ -61,9 +61,24 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
                 tls_server_name: None,
                 proxy: None,
                 namespace: namespace.unwrap_or(Some(pod.namespace))?,
+                namespace_policy: policy?,
                 auth: pod.auth,
             };
             Some(Read { target, parts: Vec::new() })
+        }
+        Account::Imported(imported) => {
+            let imported = *imported?;
+            let target = Target {
+                server: imported.cluster.server,
+                certificate_authority: imported.cluster.certificate_authority,
+                insecure_skip_tls_verify: imported.cluster.insecure_skip_tls_verify,
+                tls_server_name: imported.cluster.tls_server_name,
+                proxy: imported.cluster.proxy,
+                namespace: namespace.unwrap_or(Some(imported.namespace))?,
+                namespace_policy: policy?,
+                auth: Auth::Kubeconfig(Box::new(imported.user)),
+            };
+            Some(Read { target, parts: imported.parts })
         }
         Account::Own(own) => {
             let (connection, namespace) = (connection?, namespace.unwrap_or(Some("default".into()))?);
@@ -74,6 +89,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
                 tls_server_name: connection.tls_server_name,
                 proxy: connection.proxy,
                 namespace,
+                namespace_policy: policy?,
                 auth: own.auth,
             };
             Some(Read { target, parts: own.parts })
@@ -81,9 +97,19 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
     }
 }
 
+/// An account that brings its own connection takes none from the payload.
+fn absent(reader: &Reader<'_>, fields: &Fields<'_>, method: &str) -> Option<Connection> {
+    for field in CONNECTION.iter().filter_map(|name| fields.get(name)) {
+        reader.tell(field, format!("must be absent: auth.{method} brings its own"));
+    }
+    None
+}
+
 fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
     let server = fields.required("server", reader).and_then(|field| server(reader, field));
-    let authority = fields.get("certificateAuthority").map(|field| authority(reader, field));
+    let authority = fields
+        .get("certificateAuthority")
+        .map(|field| authority(reader, field, &reader.source(field)?.bytes));
     let insecure = fields.get("insecureSkipTlsVerify").map(|field| {
         let insecure = reader.truth(field)?;
         if insecure && fields.get("certificateAuthority").is_some() {
@@ -91,15 +117,8 @@ fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
         }
         Some(insecure)
     });
-    let tls_server_name = fields.get("tlsServerName").map(|field| {
-        let name = reader.text(field)?;
-        if !is_dns_name(&name) {
-            reader.tell(field, format!("expected a DNS name such as k8s.internal, found {}", quoted(&name)));
-            return None;
-        }
-        Some(name)
-    });
-    let proxy = fields.get("proxyUrl").map(|field| proxy(reader, field));
+    let tls_server_name = fields.get("tlsServerName").map(|field| tls_server_name(reader, field));
+    let proxy = fields.get("proxyUrl").map(|field| proxy(reader, field, reader.secret(field)?));
     Some(Connection {
         server: server?,
         certificate_authority: present(authority)?,
@@ -110,11 +129,11 @@ fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
 }
 
 /// A field that may be absent, but not wrong.
-fn present<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn present<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     read.map_or(Some(None), |value| value.map(Some))
 }
 
-fn server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+pub(super) fn server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
     let text = reader.filled_text(field)?;
     let hint = "such as https://k8s.example:6443";
     let url = match url::split(&text) {
@@ -145,9 +164,17 @@ fn server(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
     faults.is_empty().then_some(text)
 }
 
-fn authority(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
-    let source = reader.source(field)?;
-    match certificate::authority(&source.bytes) {
+pub(super) fn tls_server_name(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+    let name = reader.text(field)?;
+    if !is_dns_name(&name) {
+        reader.tell(field, format!("expected a DNS name such as k8s.internal, found {}", quoted(&name)));
+        return None;
+    }
+    Some(name)
+}
+
+pub(super) fn authority(reader: &Reader<'_>, field: &Field<'_>, bytes: &[u8]) -> Option<String> {
+    match certificate::authority(bytes) {
         Ok(pem) => Some(pem.text),
         Err(fault) => {
             auth::tell_fault(reader, field, fault);
@@ -156,8 +183,7 @@ fn authority(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
     }
 }
 
-fn proxy(reader: &Reader<'_>, field: &Field<'_>) -> Option<Proxy> {
-    let secret = reader.secret(field)?;
+pub(super) fn proxy(reader: &Reader<'_>, field: &Field<'_>, secret: Secret) -> Option<Proxy> {
     let hint = "such as http://proxy:3128";
     let url = match url::split(secret.expose()) {
         Ok(url) => url,
@@ -178,7 +204,7 @@ fn proxy(reader: &Reader<'_>, field: &Field<'_>) -> Option<Proxy> {
     Some(Proxy { url: secret, leaves })
 }
 
-fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
+pub(super) fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
     let name = reader.text(field)?;
     if !is_dns_label(&name) {
         let told = format!(
@@ -190,4 +216,16 @@ fn namespace(reader: &Reader<'_>, field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+fn policy(reader: &Reader<'_>, field: &Field<'_>) -> Option<NamespacePolicy> {
+    let word = reader.text(field)?;
+    let found = NamespacePolicy::WORDS.iter().find(|(known, _)| *known == word);
+    if found.is_none() {
+        let known = NamespacePolicy::WORDS.map(|(known, _)| known);
+        let meant = suggestion(&word, &known).map(|meant| format!("; did you mean {}?", quoted(meant)));
+        let meant = meant.unwrap_or_default();
+        reader.tell(field, format!("expected create, require or skip, found {}{meant}", quoted(&word)));
+    }
+    found.map(|(_, policy)| *policy)
 }

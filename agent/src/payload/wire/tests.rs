@@ -1,6 +1,9 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `remote` those of trust.
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx` and `kubeconfig` those of
+//! these two, `remote` those of trust.
 
 mod account;
+mod kubeconfig;
+mod pfx;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -260,7 +263,6 @@ fn fields_of_later_versions_are_unknown_and_say_so() {
     let limits = with("limits: {memory: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[
-        ("  auth:", "  namespacePolicy: create\n  auth:", &format!("7:3: target.namespacePolicy: {later}")),
         ("token: hunter22-token", "eks: {}", &format!("8:5: target.auth.eks: {later}")),
         ("body:", "syntax: python\n  body:", "10:11: script.syntax: expected \"bash\", found \"python\"; hint: this version of kubestep does not know it yet"),
         ("body:", "syntax: bahs\n  body:", "10:11: script.syntax: expected \"bash\", found \"bahs\"; did you mean \"bash\"?"),

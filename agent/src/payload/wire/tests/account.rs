@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::{Place, exchanged};
 use crate::payload::certificate::tests::{certificate_pem, key_pem};
-use crate::payload::{Auth, Step};
+use crate::payload::{Auth, NamespacePolicy, Step};
 
 /// A self-signed certificate that ends with that year, and its key.
 pub(super) fn certificate(name: &str, last_year: i32) -> (String, String) {
@@ -37,6 +37,34 @@ fn servers_are_https_and_nothing_else() {
         (SERVER, "", "6:9: target.server: expected a text, found nothing"),
         ("  server: https://k8s.example:6443\n", "", "6:3: target.server: missing"),
     ]);
+}
+
+#[test]
+fn a_namespace_policy_is_one_of_three_words() {
+    let policy = |word: &str| {
+        let text = if word.is_empty() { String::new() } else { format!("namespacePolicy: {word}\n  ") };
+        Place::new().step(exchanged("auth:", &format!("{text}auth:"))).target.namespace_policy
+    };
+    assert_eq!(policy(""), NamespacePolicy::Create);
+    assert_eq!(policy("create"), NamespacePolicy::Create);
+    assert_eq!(policy("require"), NamespacePolicy::Require);
+    assert_eq!(policy("skip"), NamespacePolicy::Skip);
+    Place::new().refuses(&[
+        (
+            "auth:",
+            "namespacePolicy: Create\n  auth:",
+            &format!("7:20: {}", told("\"Create\"; did you mean \"create\"?")),
+        ),
+        ("auth:", "namespacePolicy: none\n  auth:", &format!("7:20: {}", told("\"none\""))),
+        (
+            "auth:",
+            "namespacePolicy: [skip]\n  auth:",
+            "7:20: target.namespacePolicy: expected a text, found a list",
+        ),
+    ]);
+    fn told(found: &str) -> String {
+        format!("target.namespacePolicy: expected create, require or skip, found {found}")
+    }
 }
 
 #[test]
@@ -71,8 +99,7 @@ fn trust_and_names_of_a_target_are_judged() {
 
 #[test]
 fn exactly_one_method_is_chosen() {
-    let one_of =
-        "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster";
+    let one_of = "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster, kubeconfig";
     Place::new().refuses(&[
         (TOKEN, "token: a\n    inCluster: {}", &format!("8:5: target.auth: {one_of}; found token and inCluster\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_HOST is not set; hint: auth.inCluster works inside of a pod only\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_PORT is not set; hint: auth.inCluster works inside of a pod only")),
         ("auth:\n    token: hunter22-token", "auth: {}", &format!("7:9: target.auth: {one_of}; found none")),

@@ -1,0 +1,76 @@
+//! Asks about one namespace: directly while that brings answers, by kubectl from the first time that it does not.
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::NAMESPACES;
+use super::answer::{Doubt, Known, Question, of_http};
+use super::direct;
+use super::kubectl::{Kubectl, late};
+use crate::https::{Client, HttpsError, Request};
+use crate::payload::Step;
+
+/// Whoever answers questions about a namespace.
+pub(super) struct Asker<'a> {
+    step: &'a Step,
+    client: Option<Client>,
+    kubectl: &'a Kubectl<'a>,
+    deadline: Instant,
+}
+
+/// Below which, in milliseconds, no kubectl is started any more: it could not even connect.
+const TOO_LATE: u128 = 50;
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(step: &'a Step, kubectl: &'a Kubectl<'a>, deadline: Instant) -> Self {
+        let client = match direct::client(step, kubectl.environment) {
+            Some(Ok(client)) => Some(client),
+            Some(Err(error)) => {
+                tracing::debug!("{}; kubectl is asked", with_causes(&error));
+                None
+            }
+            None => None,
+        };
+        Self { step, client, kubectl, deadline }
+    }
+
+    /// Asks.
+    pub(super) async fn ask(&mut self, question: Question) -> Result<Known, Doubt> {
+        if let Some(client) = &self.client {
+            match client.send(&self.request(question), self.deadline).await {
+                Ok(answer) => return of_http(question, answer.status, &answer.body),
+                Err(error) if error.is_answer() => return Err(Doubt::Strange(error.to_string())),
+                Err(error) => tracing::debug!("{}; kubectl is asked", with_causes(&error)),
+            }
+        }
+        if self.deadline.saturating_duration_since(Instant::now()).as_millis() < TOO_LATE {
+            return Err(late());
+        }
+        // Whatever kept us from asking will do so again.
+        self.client = None;
+        let target = &self.step.target;
+        self.kubectl.ask(question, (&target.server, &target.namespace), self.deadline).await
+    }
+
+    fn request(&self, question: Question) -> Request {
+        let name = &self.step.target.namespace;
+        match question {
+            Question::Get => Request { path: format!("{NAMESPACES}/{name}"), body: None },
+            Question::Create => {
+                let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+                Request { path: NAMESPACES.into(), body: Some(namespace.to_string()) }
+            }
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+fn with_causes(error: &HttpsError) -> String {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        line = format!("{line}: {next}");
+        cause = next.source();
+    }
+    line
+}

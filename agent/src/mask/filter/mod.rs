@@ -1,0 +1,163 @@
+//! The immutable set of forms to hide: where they stand in a text, and from where on a text is undecided.
+//!
+//! `group` is the filter that finds candidates, `keys` compares there, `folded` compares forms of several lines,
+//! `periodic` takes over where candidates are dense, `wrapped` puts codes together that were cut into lines.
+
+mod folded;
+mod group;
+mod keys;
+mod periodic;
+mod wrapped;
+
+use std::ops::Range;
+
+use super::forms::{Form, Forms, Kind};
+
+use group::Group;
+pub(super) use wrapped::run_at_end;
+
+/// A set of forms, ready to search.
+#[derive(Default)]
+pub(super) struct Patterns {
+    arena: Vec<u8>,
+    groups: Vec<Group>,
+}
+
+/// A text to search.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    bytes: &'a [u8],
+    /// The bytes of all forms.
+    arena: &'a [u8],
+    /// Whether more may come after it.
+    open: bool,
+    /// Whether forms of several lines are looked for.
+    with_lines: bool,
+}
+
+/// What a search has found.
+pub(super) struct Found {
+    /// Where forms stand. After [`Patterns::find`] in order, those that overlap joined into one.
+    pub(super) places: Vec<Range<usize>>,
+    /// Where the longest end of the text begins that a form could begin with; the text's length if none does.
+    /// Forms that begin after it are not looked for.
+    pub(super) undecided: usize,
+}
+
+impl Found {
+    pub(super) fn new(undecided: usize) -> Self {
+        Self { places: Vec::new(), undecided }
+    }
+}
+
+impl Patterns {
+    /// Builds the set.
+    pub(super) fn new(forms: Forms) -> Self {
+        let mut by_length: Vec<(usize, Form)> =
+            forms.all.iter().map(|form| (rigid(&forms, form), form.clone())).collect();
+        by_length.sort_unstable_by_key(|(length, _)| *length);
+        let split = split(&by_length);
+        let (short, long) = by_length.split_at(split);
+        let groups = [short, long].into_iter().filter(|part| !part.is_empty()).map(|part| {
+            let (m, q) = sizes(part);
+            let chosen: Vec<Form> = part.iter().map(|(_, form)| form.clone()).collect();
+            Group::new(&forms, &chosen, m, q)
+        });
+        let groups = groups.collect();
+        let mut arena = forms.bytes;
+        arena.shrink_to_fit();
+        Self { arena, groups }
+    }
+
+    /// How many different forms there are.
+    pub(super) fn len(&self) -> usize {
+        self.groups.iter().map(Group::len).sum()
+    }
+
+    /// Gives the bytes of each form.
+    pub(super) fn each(&self, mut give: impl FnMut(&[u8])) {
+        for keys in self.groups.iter().flat_map(|group| [group.keys(Kind::Literal), group.keys(Kind::Lines)])
+        {
+            (0..keys.len()).for_each(|index| give(keys.bytes(&self.arena, index)));
+        }
+    }
+
+    /// Finds all forms in a text before which `run_before` bytes of a code's alphabet stood.
+    pub(super) fn find(&self, bytes: &[u8], run_before: usize, open: bool) -> Found {
+        let mut found = Found::new(bytes.len());
+        let text = Text { bytes, arena: &self.arena, open, with_lines: true };
+        if self.groups.is_empty() {
+            return found;
+        }
+        self.find_literal(&text, &mut found);
+        self.find_wrapped(&text, run_before, &mut found);
+        found.places.sort_unstable_by_key(|place| place.start);
+        let mut joined: Vec<Range<usize>> = Vec::with_capacity(found.places.len());
+        for place in found.places {
+            match joined.last_mut() {
+                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+                _ => joined.push(place),
+            }
+        }
+        Found { places: joined, undecided: found.undecided }
+    }
+
+    fn find_literal(&self, text: &Text<'_>, found: &mut Found) {
+        let mut undecided = found.undecided;
+        for group in &self.groups {
+            // Each group ends at its own first undecided place.
+            found.undecided = text.bytes.len();
+            group.scan(text, found);
+            undecided = undecided.min(found.undecided);
+        }
+        found.undecided = undecided;
+    }
+}
+
+/// How many bytes of a form are compared as they are: up to its first gap.
+fn rigid(forms: &Forms, form: &Form) -> usize {
+    let bytes = forms.of(form);
+    match form.kind {
+        Kind::Literal => bytes.len(),
+        Kind::Lines => memchr::memchr(b'\n', bytes).unwrap_or(bytes.len()),
+    }
+}
+
+/// Above this length a longer beginning makes nothing faster, and the index larger.
+const LONGEST_BEGINNING: usize = 24;
+
+/// The shortest length of a group, and how many bytes of it are looked at: few, so that strides are long, but
+/// enough that ordinary text seldom holds them.
+fn sizes(part: &[(usize, Form)]) -> (usize, usize) {
+    let m = part[0].0.min(LONGEST_BEGINNING);
+    let q = match part.len() {
+        0..=400 => 4,
+        401..=4096 => 5,
+        _ => 6,
+    };
+    (m, q.min(m))
+}
+
+/// Where to split forms, in order of their length, into a group of short ones and one of long ones: each place
+/// that is looked at costs the same, so few places are best.
+fn split(by_length: &[(usize, Form)]) -> usize {
+    let cost = |part: &[(usize, Form)]| {
+        if part.is_empty() {
+            return 0.0;
+        }
+        let (m, q) = sizes(part);
+        // A small index stays in the fastest cache.
+        let place = if part.len() < 256 { 0.6 } else { 1.0 };
+        place / (m - q + 1) as f64
+    };
+    let mut best = (cost(by_length), 0);
+    for length in 5..=LONGEST_BEGINNING {
+        let at = by_length.partition_point(|(other, _)| *other < length);
+        let (short, long) = by_length.split_at(at);
+        let both = cost(short) + cost(long);
+        if both < best.0 {
+            best = (both, at);
+        }
+    }
+    best.1
+}
