@@ -17,5 +17,6 @@ mod recipe;
 mod schema;
 mod secrets;
 mod streams;
+mod supervision;
 mod surroundings;
 mod tls;
