@@ -5,7 +5,7 @@
 //! neither is not seen here, and `wait` says when nobody is left.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -18,6 +18,9 @@ const NAMED: usize = 20;
 
 /// How often in one round the newest orphans are looked for: each look is far quicker than a fork.
 const LOOKS: usize = 50;
+
+/// How long a round may look for new ones: the supervisor has others to answer to.
+const ROUND: Duration = Duration::from_millis(300);
 
 /// After so many rounds something forks as quickly as it is killed.
 const ROUNDS_BEFORE_FREEZING: u32 = 3;
@@ -74,33 +77,36 @@ impl Members {
     /// KILL to everybody, once; `wait` tells whether it has to be done again, after the time that is given.
     pub(super) fn kill(&mut self) -> Duration {
         self.rounds = self.rounds.saturating_add(1);
-        if self.rounds == 1
-            && let Some(cgroup) = &self.cgroup
+        let pause = Duration::from_millis(u64::from(self.rounds.min(20)));
+        if let Some(cgroup) = &self.cgroup
             && cgroup.kill().is_ok()
         {
-            // The kernel is at it. What was moved out of the cgroup is met in the next round.
-            return Duration::from_millis(5);
+            // The kernel is at it. Only who was moved out of the cgroup is left to us.
+            if self.rounds > 1 {
+                let inside: BTreeSet<i32> = cgroup.members().into_iter().collect();
+                let mut outside = self.descendants();
+                outside.retain(|one| !inside.contains(&one.number()));
+                process::signal_by_group(&outside, Signal::KILL);
+            }
+            return pause;
         }
-        self.kill_newest();
+        let until = Instant::now() + ROUND;
+        self.kill_newest(until);
         if self.rounds > ROUNDS_BEFORE_FREEZING {
-            self.freeze();
+            self.freeze(until);
         }
-        let mut members = self.descendants();
-        if let Some(cgroup) = &self.cgroup {
-            members.extend(cgroup.members().into_iter().filter_map(Process::read));
-        }
-        process::signal_by_group(&members, Signal::KILL);
-        Duration::from_millis(if members.is_empty() { 20 } else { u64::from(self.rounds.min(20)) })
+        process::signal_by_group(&self.descendants(), Signal::KILL);
+        pause
     }
 
     /// A process that forks, leaves its group and ends, again and again, is a child of ours between two forks.
-    fn kill_newest(&self) {
+    fn kill_newest(&self, until: Instant) {
         let mut killed = BTreeSet::new();
         for _ in 0..LOOKS {
             let fresh = process::own_children().into_iter().filter(|pid| !self.others.contains(pid));
             let fresh: Vec<Process> =
                 fresh.filter(|pid| killed.insert(*pid)).filter_map(Process::read).collect();
-            if fresh.is_empty() {
+            if fresh.is_empty() || Instant::now() > until {
                 return;
             }
             fresh.iter().filter(|one| one.is_alive()).for_each(|one| one.signal(Signal::KILL));
@@ -109,12 +115,12 @@ impl Members {
 
     /// Stops everybody until nobody new appears: who is stopped does not fork, and still counts for whatever
     /// bounds its number, so that the killed are not replaced.
-    fn freeze(&self) {
+    fn freeze(&self, until: Instant) {
         let mut frozen = BTreeSet::new();
         for _ in 0..LOOKS {
             let moving = self.descendants().into_iter().filter(|one| !one.is_stopped());
             let fresh: Vec<Process> = moving.filter(|one| frozen.insert(one.identity())).collect();
-            if fresh.is_empty() {
+            if fresh.is_empty() || Instant::now() > until {
                 return;
             }
             process::signal_by_group(&fresh, Signal::STOP);

@@ -50,7 +50,7 @@ pub fn ignores_hangup() -> bool {
 }
 
 /// How much longer than its own patience a supervisor may be silent after the order to kill.
-const SILENCE: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What went wrong with the supervisor, never with the script.
 #[derive(Debug, thiserror::Error)]
