@@ -15,7 +15,6 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit};
@@ -76,7 +75,8 @@ struct Tree {
     script: Option<Pid>,
     empty: bool,
     due: Option<(Instant, Due)>,
-    aftermath: Option<JoinHandle<()>>,
+    /// Closed when this supervisor's look for dead steps is over.
+    aftermath: Option<Receiver<()>>,
 }
 
 impl Tree {
@@ -169,7 +169,12 @@ impl Tree {
             self.members.set_cgroup(cgroup);
         }
         // Beside the step, which does not wait for it.
-        self.aftermath = Some(std::thread::spawn(move || drop(aftermath::sweep(&roots.private))));
+        let (over, is_over) = mpsc::channel();
+        self.aftermath = Some(is_over);
+        std::thread::spawn(move || {
+            drop(aftermath::sweep(&roots.private));
+            drop(over);
+        });
         Ok(folders)
     }
 
@@ -264,10 +269,8 @@ impl Tree {
         self.end_tree();
         let removed = self.remove();
         if let Some(aftermath) = self.aftermath.take() {
-            let end = Instant::now() + AFTERMATH_PATIENCE;
-            while !aftermath.is_finished() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            // It is over, or it has had its time: what it leaves is for the next one.
+            let _ = aftermath.recv_timeout(AFTERMATH_PATIENCE);
         }
         match removed {
             Ok(()) => self.say(&Report::Closed),
