@@ -83,6 +83,8 @@ impl Tree {
     fn start() -> io::Result<Self> {
         seal()?;
         rustix::process::setsid()?;
+        // It was started by way of /proc/self/exe, and would be called `exe` in every list of processes.
+        rustix::thread::set_name(c"kubestep-tree")?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
