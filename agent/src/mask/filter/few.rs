@@ -8,6 +8,9 @@ use super::group::Candidate;
 /// The most beginnings.
 pub(super) const MOST: usize = 6;
 
+/// The longest form, in bytes: each place is compared by itself, without the help of `periodic`.
+pub(super) const LONGEST: usize = 64;
+
 /// What one beginning costs, of what it costs to look at every place.
 pub(super) const COST: f64 = 0.06;
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::mask::forms::{Form, Forms, Kind};
 
-use super::few::Few;
+use super::few::{self, Few};
 use super::keys::{Keys, Verdict};
 use super::table::{SPREAD, Table};
 use super::{Found, Text, folded, periodic};
@@ -77,7 +77,10 @@ impl Group {
         };
         group.collect_beginnings(&forms.bytes, Kind::Literal);
         group.collect_beginnings(&forms.bytes, Kind::Lines);
-        if group.lines.len() == 0 {
+        let literal = &group.literal;
+        let are_short =
+            (0..literal.len()).all(|index| literal.bytes(&forms.bytes, index).len() <= few::LONGEST);
+        if group.lines.len() == 0 && are_short {
             let keys =
                 group.beginnings.iter().map(|one| &group.literal.bytes(&forms.bytes, one.keys.start)[..m]);
             group.few = Few::new(keys);

@@ -12,7 +12,7 @@ pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// when this is compiled, so that no lookup has a bound to check.
 const SIZES: [usize; 4] = [1 << 12, 1 << 15, 1 << 18, 1 << 21];
 
-/// The room that a piece should have, in bits: then one in a hundred places is looked at in vain.
+/// The least room for a piece, in bits: then one in forty places is looked at in vain, and mostly far fewer.
 const ROOM: usize = 12;
 
 /// Two bits for each piece, in the same word.
