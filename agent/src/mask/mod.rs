@@ -106,11 +106,7 @@ impl Masker {
                 values.insert(secret.to_vec());
             }
         }
-        let mut forms = Forms::default();
-        for value in values.iter() {
-            forms.add(value, self.shared.scope);
-        }
-        let patterns = Arc::new(Patterns::new(forms));
+        let patterns = Arc::new(Patterns::new(Forms::of_all(&values, self.shared.scope)));
         *self.shared.patterns.write().unwrap_or_else(PoisonError::into_inner) = patterns;
         self.shared.version.fetch_add(1, Ordering::Release);
         answers

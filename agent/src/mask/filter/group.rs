@@ -3,20 +3,16 @@
 //! With `m` the length of the group's shortest form, every occurrence of a form has its first `m` bytes in the
 //! text. Of these, the filter knows every `q` bytes in a row; so it is enough to look at `q` bytes of the text at
 //! every `m - q + 1`st place: one of these places falls into the first `m` bytes, with its `q` bytes complete.
-//! What is looked up there is a bit or three of a table; only where all are set is anything compared.
+//! What is looked up there is some bits of a table (`table`); only where all are set is anything compared.
 
 use std::ops::Range;
 
 use crate::mask::forms::{Form, Forms, Kind};
 
+use super::few::{self, Few};
 use super::keys::{Keys, Verdict};
+use super::table::{SPREAD, Table};
 use super::{Found, Text, folded, periodic};
-
-/// Places that are looked up before anything depends on the answers.
-const AT_ONCE: usize = 8;
-
-/// An odd number without pattern (the golden ratio's): it spreads `q` bytes over the upper bits of a product.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Forms that all have at least `m` bytes before their first gap.
 pub(super) struct Group {
@@ -26,10 +22,9 @@ pub(super) struct Group {
     pub(super) q: usize,
     /// Leaves `q` bytes of eight.
     mask: u64,
-    /// One bit for each known piece, or three.
-    bits: Vec<u64>,
-    one_bit: bool,
-    bits_shift: u32,
+    table: Table,
+    /// Takes the table's place.
+    few: Option<Few>,
     /// For each hash, where its pieces begin; one more for the end.
     heads: Vec<u32>,
     heads_shift: u32,
@@ -71,9 +66,8 @@ impl Group {
             m,
             q,
             mask,
-            bits: Vec::new(),
-            one_bit: false,
-            bits_shift: 0,
+            table: Table::default(),
+            few: None,
             heads: Vec::new(),
             heads_shift: 0,
             pieces: Vec::new(),
@@ -83,7 +77,17 @@ impl Group {
         };
         group.collect_beginnings(&forms.bytes, Kind::Literal);
         group.collect_beginnings(&forms.bytes, Kind::Lines);
-        group.index(&forms.bytes);
+        let literal = &group.literal;
+        let are_short =
+            (0..literal.len()).all(|index| literal.bytes(&forms.bytes, index).len() <= few::LONGEST);
+        if group.lines.len() == 0 && are_short {
+            let keys =
+                group.beginnings.iter().map(|one| &group.literal.bytes(&forms.bytes, one.keys.start)[..m]);
+            group.few = Few::new(keys);
+        }
+        if group.few.is_none() {
+            group.index(&forms.bytes);
+        }
         group
     }
 
@@ -127,14 +131,8 @@ impl Group {
     fn index(&mut self, arena: &[u8]) {
         let stride = self.stride();
         let count = self.beginnings.len() * stride;
-        // One head for a piece, and at least 16 bits: one in two hundred triples of bits is set by chance. What the
-        // fastest cache holds anyway is taken.
         let heads = count.next_power_of_two().max(64);
-        let words = (count * 16 / 64).next_power_of_two().max(512);
         self.heads_shift = 64 - heads.trailing_zeros();
-        self.bits_shift = 64 - words.trailing_zeros();
-        self.bits = vec![0; words];
-        self.one_bit = count * 32 <= words * 64;
         let mut starts = vec![0_u32; heads + 1];
         let mut found = Vec::with_capacity(count);
         for (number, beginning) in (0_u32..).zip(&self.beginnings) {
@@ -147,11 +145,7 @@ impl Group {
                 found.push(Piece { bytes: piece, offset, beginning: number });
             }
         }
-        for piece in &found {
-            let hash = piece.bytes.wrapping_mul(SPREAD);
-            let word = (hash >> self.bits_shift) as usize;
-            self.bits[word] |= self.marks(hash);
-        }
+        self.table = Table::new(found.iter().map(|piece| piece.bytes), self.mask, stride);
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
         }
@@ -168,66 +162,35 @@ impl Group {
         (hash >> self.heads_shift) as usize
     }
 
-    /// The bits that are set for these bytes.
-    #[inline]
-    fn marks(&self, hash: u64) -> u64 {
-        if self.one_bit { marks::<true>(hash) } else { marks::<false>(hash) }
-    }
-
-    /// Whether all bits of these bytes are set.
-    #[inline]
-    fn may_be(&self, bytes: u64) -> bool {
-        let hash = (bytes & self.mask).wrapping_mul(SPREAD);
-        let marks = self.marks(hash);
-        self.bits[(hash >> self.bits_shift) as usize] & marks == marks
-    }
-
-    /// Whether any of the places of a window is worth a look.
-    #[inline]
-    fn any_may_be<const ONE: bool>(&self, window: &[u8], stride: usize) -> bool {
-        let (bits, shift, mask) = (self.bits.as_slice(), self.bits_shift, self.mask);
-        let mut any = false;
-        for index in 0..AT_ONCE {
-            // Nothing here can panic, so nothing has to be kept for that: it is the innermost loop.
-            let eight =
-                window.get(index * stride..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-            let hash = (u64::from_le_bytes(eight) & mask).wrapping_mul(SPREAD);
-            let word = bits.get((hash >> shift) as usize).copied().unwrap_or_default();
-            let marks = marks::<ONE>(hash);
-            any |= word & marks == marks;
-        }
-        any
-    }
-
     /// Finds all forms of the group; ends early at a place from which on the text is undecided.
     pub(super) fn scan(&self, text: &Text<'_>, found: &mut Found) {
         let (bytes, stride) = (text.bytes, self.stride());
+        if let Some(few) = &self.few {
+            return self.scan_few(few, text, found);
+        }
         let mut scan = periodic::Scan::default();
         // The place that is looked at next is the last at which a form can begin that is found there.
         let mut at = stride - 1;
-        let span = (AT_ONCE - 1) * stride + 8;
-        while let Some(window) = bytes.get(at..at + span) {
-            let end = at + AT_ONCE * stride;
-            let any = if self.one_bit {
-                self.any_may_be::<true>(window, stride)
-            } else {
-                self.any_may_be::<false>(window, stride)
-            };
-            if !any {
-                at = end;
-                continue;
-            }
-            while at < end && at + self.q <= bytes.len() {
-                match self.look(text, at, &mut scan, found) {
-                    Some(next) => at = next,
-                    None => return,
-                }
-            }
-        }
         while at + self.q <= bytes.len() {
+            at = self.table.next(bytes, at);
+            if at + self.q > bytes.len() {
+                break;
+            }
             match self.look(text, at, &mut scan, found) {
                 Some(next) => at = next,
                 None => return,
+            }
+        }
+        if text.open {
+            self.beginnings_at_the_end(text, found);
+        }
+    }
+
+    fn scan_few(&self, few: &Few, text: &Text<'_>, found: &mut Found) {
+        for candidate in few.candidates(text.bytes) {
+            self.judge(text, candidate, found);
+            if found.undecided < text.bytes.len() {
+                return;
             }
         }
         if text.open {
@@ -244,9 +207,6 @@ impl Group {
         found: &mut Found,
     ) -> Option<usize> {
         let piece = load(text.bytes, at) & self.mask;
-        if !self.may_be(piece) {
-            return Some(at + self.stride());
-        }
         let hash = piece.wrapping_mul(SPREAD);
         let head = self.head(hash);
         scan.candidates.clear();
@@ -307,17 +267,9 @@ impl Group {
     }
 }
 
-/// Some of the 64 bits of a word: one where there is room enough, else three.
-#[inline]
-fn marks<const ONE: bool>(hash: u64) -> u64 {
-    // The upper bits choose the word; these are others.
-    let first = 1 << ((hash >> 20) & 63);
-    if ONE { first } else { first | 1 << ((hash >> 8) & 63) | 1 << ((hash >> 14) & 63) }
-}
-
 /// Eight bytes at a place; where the text ends sooner, zeros after it.
 #[inline]
-fn load(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn load(bytes: &[u8], at: usize) -> u64 {
     let rest = &bytes[at..];
     match rest.first_chunk() {
         Some(eight) => u64::from_le_bytes(*eight),

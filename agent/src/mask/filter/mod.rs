@@ -3,10 +3,12 @@
 //! `group` is the filter that finds candidates, `keys` compares there, `folded` compares forms of several lines,
 //! `periodic` takes over where candidates are dense, `wrapped` puts codes together that were cut into lines.
 
+mod few;
 mod folded;
 mod group;
 mod keys;
 mod periodic;
+mod table;
 mod wrapped;
 
 use std::ops::Range;
@@ -56,9 +58,9 @@ impl Patterns {
         let mut by_length: Vec<(usize, Form)> =
             forms.all.iter().map(|form| (rigid(&forms, form), form.clone())).collect();
         by_length.sort_unstable_by_key(|(length, _)| *length);
-        let split = split(&by_length);
-        let (short, long) = by_length.split_at(split);
-        let groups = [short, long].into_iter().filter(|part| !part.is_empty()).map(|part| {
+        let [first, second] = split(&by_length);
+        let parts = [&by_length[..first], &by_length[first..second], &by_length[second..]];
+        let groups = parts.into_iter().filter(|part| !part.is_empty()).map(|part| {
             let (m, q) = sizes(part);
             let chosen: Vec<Form> = part.iter().map(|(_, form)| form.clone()).collect();
             Group::new(&forms, &chosen, m, q)
@@ -131,32 +133,38 @@ const LONGEST_BEGINNING: usize = 24;
 fn sizes(part: &[(usize, Form)]) -> (usize, usize) {
     let m = part[0].0.min(LONGEST_BEGINNING);
     let q = match part.len() {
-        0..=400 => 4,
-        401..=4096 => 5,
-        _ => 6,
+        0..=4096 => 4,
+        _ => 5,
     };
     (m, q.min(m))
 }
 
-/// Where to split forms, in order of their length, into a group of short ones and one of long ones: each place
-/// that is looked at costs the same, so few places are best.
-fn split(by_length: &[(usize, Form)]) -> usize {
+/// Where to split forms, in order of their length, into up to three groups: each place that is looked at costs the
+/// same, so few places are best.
+fn split(by_length: &[(usize, Form)]) -> [usize; 2] {
     let cost = |part: &[(usize, Form)]| {
         if part.is_empty() {
             return 0.0;
         }
+        if part.len() <= few::MOST {
+            return few::COST * part.len() as f64;
+        }
         let (m, q) = sizes(part);
         // A small index stays in the fastest cache.
-        let place = if part.len() < 256 { 0.6 } else { 1.0 };
+        let place = if part.len() < 2500 { 0.8 } else { 1.0 };
         place / (m - q + 1) as f64
     };
-    let mut best = (cost(by_length), 0);
-    for length in 5..=LONGEST_BEGINNING {
-        let at = by_length.partition_point(|(other, _)| *other < length);
-        let (short, long) = by_length.split_at(at);
-        let both = cost(short) + cost(long);
-        if both < best.0 {
-            best = (both, at);
+    let places: Vec<usize> = std::iter::once(0)
+        .chain((5..=LONGEST_BEGINNING).map(|length| by_length.partition_point(|(other, _)| *other < length)))
+        .collect();
+    let mut best = (cost(by_length), [0, 0]);
+    for (index, first) in places.iter().enumerate() {
+        for second in &places[index..] {
+            let parts = [&by_length[..*first], &by_length[*first..*second], &by_length[*second..]];
+            let all = parts.into_iter().map(cost).sum();
+            if all < best.0 {
+                best = (all, [*first, *second]);
+            }
         }
     }
     best.1

@@ -25,8 +25,7 @@ const ALPHABET: [bool; 256] = {
 
 /// How many bytes of an alphabet stand at the end of a text, as far as that matters.
 pub(in crate::mask) fn run_at_end(text: &[u8]) -> usize {
-    let last = &text[text.len().saturating_sub(NARROWEST)..];
-    last.iter().rev().take_while(|byte| ALPHABET[usize::from(**byte)]).count()
+    whole_run_at_end(&text[text.len().saturating_sub(NARROWEST)..])
 }
 
 /// Pieces of a text, put together.
@@ -58,8 +57,7 @@ impl Patterns {
     /// Finds the forms that stand across seams.
     pub(super) fn find_wrapped(&self, text: &Text<'_>, run_before: usize, found: &mut Found) {
         let mut from = self.find_chain(text, run_before, 0, found);
-        // Three blocks are as long as the narrowest line, so that wherever it begins it has two whole ones.
-        while let Some(place) = clean_pair(&text.bytes[from..]).map(|place| from + place) {
+        while let Some(place) = long_run(text.bytes, from) {
             from = self.find_chain(text, run_before, place, found);
         }
     }
@@ -70,8 +68,7 @@ impl Patterns {
         let bytes = text.bytes;
         let mut end = place + run_at_start(&bytes[place..]);
         let Some(seam) = seam_at(bytes, end, run_before) else { return (end + 1).min(bytes.len()) };
-        let start =
-            bytes[..end].iter().rposition(|byte| !ALPHABET[usize::from(*byte)]).map_or(0, |at| at + 1);
+        let start = end - whole_run_at_end(&bytes[..end]);
         let mut joined = Joined::default();
         joined.push(bytes, start, end);
         let mut next = end + seam.length;
@@ -100,33 +97,69 @@ impl Patterns {
     }
 }
 
-/// A part of a text that is looked at in one step, in bytes.
+/// A part of a text that is looked at in one step, in bytes: of the narrowest line, wherever it begins, one whole
+/// block at a multiple of twice this length.
 const BLOCK: usize = NARROWEST / 3;
 
-/// Below every byte of an alphabet; of what ordinary text has between words, nearly all is.
-const LEAST: u8 = b'+';
-
-/// The first place from which two blocks hold nothing but bytes of an alphabet.
-fn clean_pair(bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let mut before = false;
-    for (index, block) in blocks.iter().enumerate() {
-        // Without an early end, all bytes are compared at once.
-        let clean = block.iter().fold(true, |clean, byte| clean & (*byte >= LEAST));
-        if clean & before {
-            let place = (index - 1) * BLOCK;
-            if run_at_start(&bytes[place..place + 2 * BLOCK]) == 2 * BLOCK {
-                return Some(place);
-            }
+/// The first place at or after `from` that stands in a run of a code's bytes as long as the narrowest line.
+fn long_run(bytes: &[u8], from: usize) -> Option<usize> {
+    let (pairs, rest) = bytes[from..].as_chunks::<{ 2 * BLOCK }>();
+    for (index, pair) in pairs.iter().enumerate() {
+        let place = from + index * 2 * BLOCK;
+        if pair.first_chunk().is_some_and(may_be_code) && is_long(bytes, place) {
+            return Some(place);
         }
-        before = clean;
     }
-    None
+    let last = bytes.len() - rest.len();
+    (rest.len() >= BLOCK && is_long(bytes, last)).then_some(last)
+}
+
+/// Whether the block at `place` stands in a run as long as the narrowest line.
+fn is_long(bytes: &[u8], place: usize) -> bool {
+    let (before, after) = bytes.split_at(place);
+    if !after.first_chunk().is_some_and(is_code) {
+        return false;
+    }
+    let known = BLOCK + run_at_end(before);
+    known >= NARROWEST || known + run_at_start(&after[BLOCK..]) >= NARROWEST
+}
+
+/// Whether no byte is one that no alphabet has: below `+`, as nearly all are that ordinary text has between words,
+/// or no ASCII. All bytes at once, as the digits of a number.
+#[inline]
+fn may_be_code(block: &[u8; BLOCK]) -> bool {
+    const HIGH: u128 = u128::from_ne_bytes([0x80; BLOCK]);
+    const TO_HIGH: u128 = u128::from_ne_bytes([0x80 - b'+'; BLOCK]);
+    let bytes = u128::from_ne_bytes(*block);
+    // Only a byte that is no ASCII carries into the next one, and with such a byte the answer is no.
+    bytes.wrapping_add(TO_HIGH) & !bytes & HIGH == HIGH
+}
+
+/// Whether all bytes are of a code's alphabet. Compared as numbers, many at once.
+#[inline]
+fn is_code(bytes: &[u8; BLOCK]) -> bool {
+    bytes.iter().fold(true, |all, byte| {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let digit = byte.wrapping_sub(b'0') < 10;
+        // `+` and `-`; `/` is the one before the digits.
+        let sign = (*byte == b'+') | (*byte == b'-') | (*byte == b'/') | (*byte == b'_');
+        all & (letter | digit | sign)
+    })
 }
 
 /// How many bytes of an alphabet a text begins with.
 fn run_at_start(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| ALPHABET[usize::from(**byte)]).count()
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let whole = blocks.iter().take_while(|block| is_code(block)).count() * BLOCK;
+    whole + bytes[whole..].iter().take_while(|byte| ALPHABET[usize::from(**byte)]).count()
+}
+
+/// How many bytes of an alphabet a text ends with.
+fn whole_run_at_end(bytes: &[u8]) -> usize {
+    let (_, blocks) = bytes.as_rchunks::<BLOCK>();
+    let whole = blocks.iter().rev().take_while(|block| is_code(block)).count() * BLOCK;
+    let rest = &bytes[..bytes.len() - whole];
+    whole + rest.iter().rev().take_while(|byte| ALPHABET[usize::from(**byte)]).count()
 }
 
 /// The seam that begins at `end`, or what may still become one.
@@ -142,5 +175,5 @@ fn seam_at(bytes: &[u8], end: usize, run_before: usize) -> Option<Gap> {
 fn has_width(bytes: &[u8], end: usize, run_before: usize) -> bool {
     let narrowest = &bytes[end.saturating_sub(NARROWEST)..end];
     let missing = NARROWEST - narrowest.len();
-    missing <= run_before && narrowest.iter().rev().all(|byte| ALPHABET[usize::from(*byte)])
+    missing <= run_before && run_at_end(narrowest) == narrowest.len()
 }

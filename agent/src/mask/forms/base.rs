@@ -9,8 +9,9 @@ use super::Writer;
 struct Names {
     core: [&'static str; 3],
     url: [&'static str; 3],
-    /// What only the end of an encoding has: filled up, and padded.
-    ended: &'static str,
+    /// What only the end of an encoding has: filled up, and padded. None where what may be seen
+    /// after the core stands for zeros.
+    ended: Option<&'static str>,
     /// Above this many bytes the end is looked for at the first alignment alone.
     longest_ended: usize,
 }
@@ -18,7 +19,7 @@ struct Names {
 const PLAIN: Names = Names {
     core: ["base64 core, alignment 0", "base64 core, alignment 1", "base64 core, alignment 2"],
     url: ["base64url core, alignment 0", "base64url core, alignment 1", "base64url core, alignment 2"],
-    ended: "base64 with its end",
+    ended: Some("base64 with its end"),
     // `user:password`; a longer secret loses nothing by two bits.
     longest_ended: 256,
 };
@@ -34,7 +35,7 @@ const NEWLINE: Names = Names {
         "base64url core with newline, alignment 1",
         "base64url core with newline, alignment 2",
     ],
-    ended: "base64 with newline and its end",
+    ended: Some("base64 with newline and its end"),
     longest_ended: 0,
 };
 
@@ -49,7 +50,7 @@ const WIDE: Names = Names {
         "base64url core of UTF-16LE, alignment 1",
         "base64url core of UTF-16LE, alignment 2",
     ],
-    ended: "base64 of UTF-16LE with its end",
+    ended: None,
     longest_ended: 0,
 };
 
@@ -71,7 +72,9 @@ impl Writer<'_> {
             let start = self.begin();
             self.forms.bytes.extend_from_slice(&padded[2..]);
             self.end("UTF-16LE", start);
-            self.base64(&WIDE, &padded, &mut code);
+            // The last character's upper half is zero, but for texts that do not end in Latin letters.
+            let ended = (padded.last() != Some(&0)).then_some("base64 of UTF-16LE with its end");
+            self.base64(&Names { ended, ..WIDE }, &padded, &mut code);
         }
     }
 
@@ -89,9 +92,12 @@ impl Writer<'_> {
             let first = [0, 2, 3][alignment];
             let core = bytes.len() * 8 / 6;
             self.alphabets(names.core[alignment], names.url[alignment], &code[first..core]);
-            if written > core && (alignment == 0 || bytes.len() <= names.longest_ended) {
-                code.resize(written.next_multiple_of(4), b'=');
-                self.alphabets(names.ended, names.ended, &code[first..]);
+            match names.ended {
+                Some(ended) if written > core && (alignment == 0 || bytes.len() <= names.longest_ended) => {
+                    code.resize(written.next_multiple_of(4), b'=');
+                    self.alphabets(ended, ended, &code[first..]);
+                }
+                _ => {}
             }
         }
     }

@@ -108,15 +108,18 @@ pub(super) fn touched(value: &[u8]) -> u64 {
 }
 
 impl Escape {
-    /// Writes the form; whether there is one.
-    pub(super) fn write(&self, value: &[u8], text: Option<&str>, out: &mut Vec<u8>) -> bool {
+    /// Writes the form, as the table's entry of this number; whether there is one.
+    pub(super) fn write(&self, number: usize, value: &[u8], text: Option<&str>, out: &mut Vec<u8>) -> bool {
+        // A look into a table, where a call for each byte would cost more than all else.
+        let table = &*TOUCHED;
+        let touches = |byte: u8| table[usize::from(byte)] >> number & 1 == 1;
         match (&self.how, text) {
             (Byte(one), _) => {
-                bytewise(value, self.touches, *one, out);
+                bytewise(value, touches, *one, out);
                 true
             }
             (Char(one), Some(text)) => {
-                charwise(text, self.touches, *one, out);
+                charwise(text, touches, *one, out);
                 true
             }
             (Text(all), Some(text)) => all(text, out),
@@ -125,7 +128,12 @@ impl Escape {
     }
 }
 
-pub(super) fn bytewise(value: &[u8], touches: fn(u8) -> bool, one: fn(u8, &mut Vec<u8>), out: &mut Vec<u8>) {
+pub(super) fn bytewise(
+    value: &[u8],
+    touches: impl Fn(u8) -> bool,
+    one: fn(u8, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
     let mut rest = value;
     while let Some(plain) = rest.iter().position(|byte| touches(*byte)) {
         out.extend_from_slice(&rest[..plain]);
@@ -135,9 +143,14 @@ pub(super) fn bytewise(value: &[u8], touches: fn(u8) -> bool, one: fn(u8, &mut V
     out.extend_from_slice(rest);
 }
 
-pub(super) fn charwise(text: &str, touches: fn(u8) -> bool, one: fn(char, &mut Vec<u8>), out: &mut Vec<u8>) {
+pub(super) fn charwise(
+    text: &str,
+    touches: impl Fn(u8) -> bool,
+    one: fn(char, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
     let mut rest = text;
-    while let Some(plain) = rest.bytes().position(touches) {
+    while let Some(plain) = rest.bytes().position(&touches) {
         let (before, after) = rest.split_at(plain);
         out.extend_from_slice(before.as_bytes());
         let mut characters = after.chars();

@@ -45,7 +45,7 @@ pub(super) fn json_go(c: char, out: &mut Vec<u8>) {
 pub(super) fn twice(
     text: &str,
     out: &mut Vec<u8>,
-    touches: fn(u8) -> bool,
+    touches: impl Fn(u8) -> bool,
     one: fn(char, &mut Vec<u8>),
 ) -> bool {
     in_json(text, out, |text, once| charwise(text, touches, one, once))

@@ -10,6 +10,10 @@ mod markup;
 mod structure;
 mod words;
 
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::thread;
+
 use escape::TABLE;
 pub(super) use words::is_common;
 
@@ -58,7 +62,44 @@ pub(super) struct Forms {
     pub(super) all: Vec<Form>,
 }
 
+/// So many values are worth a thread.
+const WORTH_A_THREAD: usize = 100;
+
+/// Forms are written no faster with more threads than this.
+const MOST_THREADS: usize = 4;
+
 impl Forms {
+    /// All forms of these values.
+    pub(super) fn of_all(values: &BTreeSet<Vec<u8>>, scope: Scope) -> Self {
+        let available = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = available.min(MOST_THREADS).min(values.len() / WORTH_A_THREAD).max(1);
+        // Long values are of one kind, and stand together: each thread takes every so many-th.
+        let part = |first: usize| {
+            let mut forms = Self::default();
+            values.iter().skip(first).step_by(threads).for_each(|value| forms.add(value, scope));
+            forms
+        };
+        let part = &part;
+        thread::scope(|running| {
+            let others: Vec<_> = (1..threads)
+                .map(|first| (first, thread::Builder::new().spawn_scoped(running, move || part(first))))
+                .collect();
+            let mut all = part(0);
+            for (first, thread) in others {
+                // Where there is no thread left, this one has to do.
+                let forms = thread.map_or_else(|_| Ok(part(first)), thread::ScopedJoinHandle::join);
+                all.append(forms.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        })
+    }
+
+    fn append(&mut self, other: Self) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.all.extend(other.all.into_iter().map(|form| Form { start: form.start + before, ..form }));
+    }
+
     /// Adds all forms of a value.
     pub(super) fn add(&mut self, value: &[u8], scope: Scope) {
         let common = is_common(value);
@@ -116,7 +157,7 @@ impl Writer<'_> {
                 continue;
             }
             let start = self.begin();
-            if escape.write(self.value, text, &mut self.forms.bytes) {
+            if escape.write(number, self.value, text, &mut self.forms.bytes) {
                 self.end(escape.name, start);
             }
         }

@@ -1,0 +1,111 @@
+//! The table that most of a text is looked up in, and nothing else: some bits for each known piece of `q` bytes.
+
+use super::group::load;
+
+/// Places that are looked up before anything depends on the answers.
+const AT_ONCE: usize = 4;
+
+/// An odd number without pattern (the golden ratio's): it spreads `q` bytes over the upper bits of a product.
+pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The sizes that a table may have, in words: one for the fastest cache, and one for each slower one. They are known
+/// when this is compiled, so that no lookup has a bound to check.
+const SIZES: [usize; 4] = [1 << 12, 1 << 15, 1 << 18, 1 << 21];
+
+/// The least room for a piece, in bits: then one in forty places is looked at in vain, and mostly far fewer.
+const ROOM: usize = 12;
+
+/// Two bits for each piece, in the same word.
+#[derive(Default)]
+pub(super) struct Table {
+    bits: Vec<u64>,
+    shift: u32,
+    /// Leaves `q` bytes of eight.
+    mask: u64,
+    stride: usize,
+}
+
+impl Table {
+    pub(super) fn new(pieces: impl ExactSizeIterator<Item = u64>, mask: u64, stride: usize) -> Self {
+        let wanted = pieces.len() * ROOM / 64;
+        let words = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(SIZES[SIZES.len() - 1]);
+        let shift = 64 - words.trailing_zeros();
+        let mut bits = vec![0; words];
+        for piece in pieces {
+            let hash = piece.wrapping_mul(SPREAD);
+            bits[(hash >> shift) as usize] |= marks(hash);
+        }
+        Self { bits, shift, mask, stride }
+    }
+
+    /// The next place, `at` or a number of strides after it, where a known piece may stand; else one from which
+    /// less than a whole piece is left.
+    pub(super) fn next(&self, bytes: &[u8], at: usize) -> usize {
+        let mut at = match self.bits.len() {
+            0x1000 => self.skip_with::<0x1000>(bytes, at),
+            0x8000 => self.skip_with::<0x8000>(bytes, at),
+            0x4_0000 => self.skip_with::<0x4_0000>(bytes, at),
+            _ => self.skip_with::<0x20_0000>(bytes, at),
+        };
+        while at < bytes.len() && !self.may_be(load(bytes, at)) {
+            at += self.stride;
+        }
+        at
+    }
+
+    /// As [`Table::skip`], for a table of so many words.
+    fn skip_with<const WORDS: usize>(&self, bytes: &[u8], at: usize) -> usize {
+        let Some(bits) = self.bits.first_chunk() else { return at };
+        macro_rules! strides {
+            ($($stride:literal)*) => {
+                match self.stride {
+                    $($stride => self.skip::<$stride, WORDS>(bits, bytes, at),)*
+                    _ => at,
+                }
+            };
+        }
+        strides!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21)
+    }
+
+    /// Skips places in groups; gives the first one of a group in which one may be worth a look.
+    fn skip<const STRIDE: usize, const WORDS: usize>(
+        &self,
+        bits: &[u64; WORDS],
+        bytes: &[u8],
+        mut at: usize,
+    ) -> usize {
+        let mask = self.mask;
+        while let Some(window) = bytes.get(at..at + (AT_ONCE - 1) * STRIDE + 8) {
+            let mut any = false;
+            for index in 0..AT_ONCE {
+                // Nothing here can panic, so nothing has to be kept for that: it is the innermost loop.
+                let eight =
+                    window.get(index * STRIDE..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+                let hash = (u64::from_le_bytes(eight) & mask).wrapping_mul(SPREAD);
+                let word = bits[(hash >> (64 - WORDS.trailing_zeros())) as usize];
+                let marks = marks(hash);
+                any |= word & marks == marks;
+            }
+            if any {
+                break;
+            }
+            at += AT_ONCE * STRIDE;
+        }
+        at
+    }
+
+    /// Whether all bits of these bytes are set.
+    #[inline]
+    fn may_be(&self, bytes: u64) -> bool {
+        let hash = (bytes & self.mask).wrapping_mul(SPREAD);
+        let marks = marks(hash);
+        self.bits[(hash >> self.shift) as usize] & marks == marks
+    }
+}
+
+/// Two of the 64 bits of a word.
+#[inline]
+fn marks(hash: u64) -> u64 {
+    // The upper bits choose the word; these are others, and still depend on five bytes.
+    1 << ((hash >> 36) & 63) | 1 << ((hash >> 30) & 63)
+}
