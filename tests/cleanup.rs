@@ -13,7 +13,8 @@ fn script_pid(running: &mut Running) -> i32 {
     pid.trim().parse().expect("a pid")
 }
 
-fn alive(pid: i32) -> bool {
+/// A zombie is dead: it only waits for whoever adopted it.
+pub(crate) fn alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
