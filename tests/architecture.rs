@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::harness::tools::repository;
 
 /// Each module and those that it may import. Whatever is not in this table does not exist yet.
-const TABLE: [(&str, &[&str]); 20] = [
+const TABLE: [(&str, &[&str]); 21] = [
+    ("causes", &[]),
     ("secret", &[]),
     ("limits", &[]),
     ("message", &[]),
@@ -17,12 +18,15 @@ const TABLE: [(&str, &[&str]); 20] = [
     ("payload", &["secret", "limits"]),
     ("plan", &["payload", "secret", "limits"]),
     ("workspace", &[]),
-    ("supervise", &["limits", "workspace"]),
+    ("supervise", &["causes", "limits", "workspace"]),
     ("https", &["secret"]),
-    ("cluster", &["plan", "payload", "secret", "https", "supervise", "limits"]),
+    ("cluster", &["causes", "plan", "payload", "secret", "https", "supervise", "limits"]),
     ("kubeconfig", &["plan", "payload", "secret", "workspace"]),
     ("script", &["plan", "payload", "kubeconfig", "workspace", "secret", "supervise"]),
-    ("outcome", &["payload", "plan", "workspace", "kubeconfig", "cluster", "script", "supervise", "log"]),
+    (
+        "outcome",
+        &["causes", "payload", "plan", "workspace", "kubeconfig", "cluster", "script", "supervise", "log"],
+    ),
     (
         "step",
         &[
@@ -43,6 +47,7 @@ const TABLE: [(&str, &[&str]); 20] = [
     (
         "commands",
         &[
+            "causes",
             "step",
             "explain",
             "settings",

@@ -11,21 +11,10 @@ use crate::harness::{Run, step};
 /// `explain` in the surroundings of a run.
 fn explain(run: &Run, payload: &str, format: &str) -> Output {
     std::fs::write(run.payload_path(), payload).expect("written");
-    let place = |name: &str| run.folder().join(name);
-    Command::new(env!("CARGO_BIN_EXE_kubestep"))
-        .arg("explain")
-        .arg(run.payload_path())
-        .args(["-o", format])
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", place("bin").display()))
-        .env("HOME", place("home"))
-        .env("TMPDIR", place("tmp"))
-        .env("XDG_RUNTIME_DIR", place("run"))
-        .env("KUBESTEP_STATE_DIR", place("state"))
-        .env("API_KEY", "key-of-the-test")
-        .env("APP_STAGE", "prod")
-        .output()
-        .expect("the program starts")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubestep"));
+    command.arg("explain").arg(run.payload_path()).args(["-o", format]);
+    run.surround(&mut command);
+    command.env("API_KEY", "key-of-the-test").env("APP_STAGE", "prod").output().expect("the program starts")
 }
 
 fn payload() -> String {

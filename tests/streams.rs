@@ -1,7 +1,7 @@
 //! The two streams: what comes, when it comes, and what happens when nobody reads.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -80,7 +80,7 @@ fn a_reader_that_goes_away_ends_the_step_with_141() {
     let script = "while :; do echo line; sleep 0.001; done";
     let run = Run::new(step(script));
     let result = run.folder().join("result.json");
-    let mut child = spawn_unread(&run, step(script));
+    let mut child = spawn_unread(&run);
     let mut first = [0; 5];
     child.stdout.take().expect("piped").read_exact(&mut first).expect("a line");
     assert_eq!(child.wait().expect("it was ours").code(), Some(141));
@@ -94,7 +94,7 @@ fn a_slow_reader_slows_the_script_and_loses_nothing() {
     // 8 MB through a pipe of 64 KB to a reader that begins late: what the script writes waits for it.
     let script = "echo begin >&2; for i in {1..1000}; do printf '%08192d' 0; done; echo end >&2";
     let run = Run::new(step(script));
-    let mut child = spawn_unread(&run, step(script));
+    let mut child = spawn_unread(&run);
     let mut stderr = child.stderr.take().expect("piped");
     let mut first = [0; 6];
     stderr.read_exact(&mut first).expect("it begins");
@@ -111,8 +111,8 @@ fn after_a_stop_a_reader_that_does_not_read_is_waited_for_five_seconds() {
     // It ignores TERM, so that until its KILL it fills every buffer on the way.
     let script = "trap '' TERM; echo begin >&2; head -c 3000000 /dev/zero | tr '\\0' x";
     let payload = step(script) + "limits: {grace: 1s}\n";
-    let run = Run::new(payload.clone());
-    let mut child = spawn_unread(&run, payload);
+    let run = Run::new(payload);
+    let mut child = spawn_unread(&run);
     let mut stderr = child.stderr.take().expect("piped");
     stderr.read_exact(&mut [0; 6]).expect("it begins");
     let stopped = Instant::now();
@@ -125,23 +125,10 @@ fn after_a_stop_a_reader_that_does_not_read_is_waited_for_five_seconds() {
     assert!(result["log"]["dropped"].as_u64().expect("a number") > 0, "{result}");
 }
 
-fn spawn_unread(run: &Run, payload: String) -> std::process::Child {
-    std::fs::write(run.payload_path(), payload).expect("written");
-    Command::new(env!("CARGO_BIN_EXE_kubestep"))
-        .args(["run", "-q"])
-        .arg(run.payload_path())
-        .arg("--result")
-        .arg(run.folder().join("result.json"))
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", run.folder().join("bin").display()))
-        .env("TMPDIR", run.folder().join("tmp"))
-        .env("XDG_RUNTIME_DIR", run.folder().join("run"))
-        .env("KUBESTEP_STATE_DIR", run.folder().join("state"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
+fn spawn_unread(run: &Run) -> std::process::Child {
+    let mut command = run.command();
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program starts")
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! kubestep: runs one deployment step against Kubernetes. A map of the modules; ARCHITECTURE.md says more.
 
 // The line, in the order in which a step meets it.
-pub mod cluster;
-pub mod kubeconfig;
-pub mod outcome;
 pub mod payload;
 pub mod plan;
-pub mod script;
-pub mod step;
-pub mod supervise;
 pub mod workspace;
+pub mod kubeconfig;
+pub mod cluster;
+pub mod script;
+pub mod supervise;
+pub mod outcome;
+pub mod step;
 
 // What the line rests on.
+pub mod causes;
 pub mod https;
 pub mod limits;
 pub mod log;

@@ -147,7 +147,8 @@ impl Run {
         self.folder.path().join("step.yaml")
     }
 
-    fn command(&self) -> Command {
+    /// The run's command, with its payload written and its surroundings set.
+    pub(crate) fn command(&self) -> Command {
         std::fs::write(self.payload_path(), &self.payload).expect("written");
         let program = env!("CARGO_BIN_EXE_kubestep").to_owned();
         let mut words = self.prefix.iter().cloned().chain([program, "run".to_owned()]);
@@ -156,6 +157,12 @@ impl Run {
         if self.result {
             command.arg("--result").arg(self.folder.path().join("result.json"));
         }
+        self.surround(&mut command);
+        command
+    }
+
+    /// Gives a command of the program the environment of this run and no other.
+    pub(crate) fn surround(&self, command: &mut Command) {
         let place = |name: &str| self.folder.path().join(name);
         command
             .env_clear()
@@ -165,7 +172,6 @@ impl Run {
             .env("XDG_RUNTIME_DIR", place("run"))
             .env("KUBESTEP_STATE_DIR", place("state"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
     }
 
     /// Starts it, for tests that look at it while it runs.

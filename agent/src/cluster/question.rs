@@ -7,7 +7,8 @@ use super::NAMESPACES;
 use super::answer::{Doubt, Known, Question, of_http};
 use super::direct;
 use super::kubectl::{Kubectl, late};
-use crate::https::{Client, HttpsError, Request};
+use crate::causes::with_causes;
+use crate::https::{Client, Request};
 use crate::payload::Step;
 
 /// Whoever answers questions about a namespace.
@@ -62,15 +63,4 @@ impl<'a> Asker<'a> {
             }
         }
     }
-}
-
-/// An error and its causes, in one line.
-fn with_causes(error: &HttpsError) -> String {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        line = format!("{line}: {next}");
-        cause = next.source();
-    }
-    line
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::request;
-use super::{SOFTWARE, USAGE, complain, with_cause};
+use super::{SOFTWARE, USAGE, complain};
+use crate::causes::with_causes;
 use crate::cli::{ExplainArguments, LogFormat};
 use crate::explain::Explanation;
 use crate::mask::Masker;
@@ -29,9 +30,9 @@ pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
         Ok(plan) => print(&Explanation::new(&plan, request.tree), arguments.output, &masker),
         Err(error) => {
             let verdict = verdict(&Err(error));
-            complain(&String::from_utf8_lossy(masker.whole(verdict.message.as_bytes()).bytes()));
+            complain(&masker.text(&verdict.message));
             if let Some(hint) = verdict.hint {
-                let _ = writeln!(io::stderr(), "kubestep: hint: {hint}");
+                let _ = writeln!(io::stderr(), "kubestep: hint: {}", masker.text(&hint));
             }
             verdict.exit_code
         }
@@ -39,7 +40,7 @@ pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
 }
 
 fn refuse(error: &dyn std::error::Error) -> u8 {
-    complain(&with_cause(error));
+    complain(&with_causes(error));
     USAGE
 }
 

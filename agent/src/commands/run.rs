@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::request::{self, RequestError};
-use super::{SOFTWARE, USAGE, complain, with_cause};
+use super::{SOFTWARE, USAGE, complain};
+use crate::causes::with_causes;
 use crate::cli::{LogFormat, RunArguments};
 use crate::log::{Format, Level, Log, Voice};
 use crate::mask::Masker;
-use crate::outcome::Record;
+use crate::outcome::{Record, StepResult};
 use crate::settings::{Environment, Settings, SettingsError};
 use crate::step::{self, Context, Outcome, Request};
 use crate::supervise::{self, StopReason};
@@ -48,7 +49,7 @@ pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
             SOFTWARE
         }),
         Err(error) => {
-            complain(&with_cause(&error));
+            complain(&with_causes(&error));
             USAGE
         }
     }
@@ -120,11 +121,5 @@ fn voice(arguments: &RunArguments, settings: &Settings) -> Voice {
 /// Before anything is done, so that no step runs whose result would be lost.
 fn prove_writable(result: Option<&Path>) -> Result<(), UsageError> {
     let Some(path) = result else { return Ok(()) };
-    let failed = |source| UsageError::Result { path: path.to_owned(), source };
-    // The result replaces what is there, and a device or a pipe must not be replaced.
-    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
-        return Err(failed(io::Error::other("it is there already and is no regular file")));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".kubestep-result-").tempfile_in(folder).map(drop).map_err(failed)
+    StepResult::prove_writable(path).map_err(|source| UsageError::Result { path: path.to_owned(), source })
 }

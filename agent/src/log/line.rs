@@ -86,8 +86,8 @@ impl Line {
 
     /// Masks the texts before JSON escapes them, and the whole again.
     pub(super) fn render(&self, format: Format, masker: &Masker) -> Masked {
-        let hide = |text: &str| String::from_utf8_lossy(masker.whole(text.as_bytes()).bytes()).into_owned();
-        let (message, hint) = (hide(&self.message), self.hint.as_deref().map(hide));
+        let (message, hint) =
+            (masker.text(&self.message), self.hint.as_deref().map(|hint| masker.text(hint)));
         let rendered = match format {
             Format::Text => self.text(&message, hint.as_deref(), ("", "")),
             Format::Colour => self.text(&message, hint.as_deref(), self.level.colour()),

@@ -140,6 +140,12 @@ impl Masker {
         masked
     }
 
+    /// The same as a text; what is no UTF-8 shows as the replacement character.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        String::from_utf8_lossy(self.whole(text.as_bytes()).bytes()).into_owned()
+    }
+
     fn version(&self) -> u64 {
         self.shared.version.load(Ordering::Acquire)
     }

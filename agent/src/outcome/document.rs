@@ -169,6 +169,17 @@ impl StepResult {
         schemars::schema_for!(Self)
     }
 
+    /// Proves that [`Self::write`] can write there; nothing is left of the proof.
+    ///
+    /// # Errors
+    /// What the operating system says, and anything there that is no regular file: the result would replace it.
+    pub fn prove_writable(path: &Path) -> std::io::Result<()> {
+        if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+            return Err(std::io::Error::other("it is there already and is no regular file"));
+        }
+        beside(path).map(drop)
+    }
+
     /// Writes the document as one file, complete or not at all, 0600.
     ///
     /// # Errors
@@ -176,10 +187,15 @@ impl StepResult {
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".kubestep-result-").tempfile_in(folder)?;
+        let mut file = beside(path)?;
         std::io::Write::write_all(&mut file, &text)?;
         file.persist(path)?;
         Ok(())
     }
+}
+
+/// A file in the same folder, 0600, which takes the other's place or goes.
+fn beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".kubestep-result-").tempfile_in(folder)
 }

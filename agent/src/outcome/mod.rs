@@ -3,6 +3,7 @@
 mod document;
 mod record;
 
+use crate::causes::with_causes;
 use crate::cluster::namespace::NamespaceError;
 use crate::payload::Problems;
 use crate::plan::PlanError;
@@ -139,17 +140,6 @@ fn setup_failed(message: String, hint: String) -> Verdict {
 
 fn agent_failed(message: String, hint: Option<String>) -> Verdict {
     Verdict { exit_code: 70, reason: Reason::AgentFailed, message, hint }
-}
-
-/// The error and its causes, each once.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        message = format!("{message}: {next}");
-        cause = next.source();
-    }
-    message
 }
 
 #[cfg(test)]

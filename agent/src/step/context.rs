@@ -149,8 +149,7 @@ impl<'a> Context<'a> {
             environment: &script.environment,
             directory: &script.directory,
         };
-        let mask =
-            |text: &str| String::from_utf8_lossy(self.masker.whole(text.as_bytes()).bytes()).into_owned();
+        let mask = |text: &str| self.masker.text(text);
         let ensured = tokio::select! {
             biased;
             Some(reason) = self.stops.recv() => return Err(StepError::Stopped(reason)),
@@ -201,8 +200,7 @@ impl<'a> Context<'a> {
 
     /// Says who of the script's processes was left, and who still is. Never more than their names.
     fn tell_tree(&mut self, tree: &Tree) {
-        let mask =
-            |name: &str| String::from_utf8_lossy(self.masker.whole(name.as_bytes()).bytes()).into_owned();
+        let mask = |name: &str| self.masker.text(name);
         self.record.tree(tree, mask);
         if tree.leftovers.count > 0 {
             self.say(format!(

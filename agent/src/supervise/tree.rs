@@ -25,6 +25,7 @@ use super::control::{Command, Left, Order, Preparation, Report};
 use super::members::Members;
 use super::method::{Choice, Method};
 use super::wait::{Event, read_orders, wait_for_processes};
+use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
 use crate::workspace::{Folders, Tenant};
 
@@ -164,7 +165,7 @@ impl Tree {
         };
         let agent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
         let tenant = Tenant { step, agent, cgroup_parent };
-        let (folders, lock) = Folders::create(&roots, &tenant).map_err(|error| with_cause(&error))?;
+        let (folders, lock) = Folders::create(&roots, &tenant).map_err(|error| with_causes(&error))?;
         self.folders = Some((folders.clone(), lock));
         if let (Choice::Cgroup, Some(cgroup)) = (tree, self.planned_cgroup()) {
             cgroup.create().map_err(|error| format!("no cgroup can be made: {error}"))?;
@@ -311,9 +312,4 @@ impl Tree {
             done => done,
         }
     }
-}
-
-/// The error and its cause in one line: it goes to the agent as text.
-fn with_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
