@@ -240,6 +240,12 @@ impl Reader {
     }
 }
 
+/// The first child of a process' first thread.
+pub(crate) fn first_child(pid: i32) -> i32 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it lives");
+    children.split_whitespace().next().expect("it has a child").parse().expect("a pid")
+}
+
 impl Running {
     fn new(mut child: Child, run: Run) -> Self {
         let stdout = child.stdout.take().map(Reader::new);
@@ -254,9 +260,7 @@ impl Running {
 
     /// The supervisor's process.
     pub(crate) fn supervisor(&self) -> i32 {
-        let pid = self.pid();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it lives");
-        children.split_whitespace().next().expect("it has a supervisor").parse().expect("a pid")
+        first_child(self.pid())
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{marked, marker, ways, with_mark};
-use crate::harness::run::{eventually, names_in, signal_pid};
+use crate::harness::run::{eventually, first_child, names_in, signal_pid};
 use crate::harness::{Run, step};
 
 /// `kubestep sweep` with a run's folders.
@@ -130,6 +130,21 @@ fn the_supervisors_death_leaves_no_escaped_process_and_no_zombie() {
         assert!(marked(&mark).is_empty(), "({})", way.name);
         assert_eq!(done.result["tree"]["survivors"], serde_json::json!([]), "({})", way.name);
     }
+}
+
+/// The agent's session and process group are 0 there: they belong to processes outside of its namespace.
+#[test]
+fn the_supervisors_death_is_survived_in_a_pid_namespace_too() {
+    let Some(way) = ways().into_iter().find(|way| way.name == "sweep, in a pid namespace") else { return };
+    let mark = marker();
+    let script = "setsid sleep 300 & sleep 0.1; echo ready; sleep 300";
+    let mut running = way.apply(Run::new(with_mark(&step(script), &mark))).code(70).any_output().start();
+    running.wait_for_stdout("ready\n");
+    let agent = first_child(running.pid());
+    signal_pid(first_child(agent), Signal::KILL);
+    let done = running.check();
+    assert_eq!(done.result["reason"], "AgentFailed");
+    assert!(marked(&mark).is_empty());
 }
 
 #[test]

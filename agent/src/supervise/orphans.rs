@@ -91,7 +91,7 @@ fn reap(orphan: i32) {
 
 fn orphans(dead: i32, cgroup: Option<&Cgroup>) -> Vec<Process> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
-    let session = rustix::process::getsid(None).map_or(0, |session| Pid::as_raw_nonzero(session).get());
+    let session = process::own().session;
     let mut others = supervisors(|known| known.clone());
     others.remove(&dead);
     let mut orphans = process::descendants(own, &others);

@@ -83,6 +83,19 @@ impl Process {
     }
 }
 
+/// The session and the process group of this process.
+pub(super) struct Own {
+    pub(super) session: i32,
+    pub(super) group: i32,
+}
+
+/// Both are 0 where they belong to a process outside of our PID namespace, as in a container into which the agent
+/// was put from outside. A `Pid` cannot be 0, so the calls of rustix that give them are of no use here.
+pub(super) fn own() -> Own {
+    let own = Process::read(rustix::process::getpid().as_raw_nonzero().get());
+    own.map_or(Own { session: 0, group: 0 }, |own| Own { session: own.session, group: own.group })
+}
+
 /// Every process there is.
 pub(super) fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -118,7 +131,7 @@ pub(super) fn own_children() -> Vec<i32> {
 /// Signals whole process groups, which the kernel does at once: no process of a group that forks meanwhile gets
 /// away. Those that stand in our own group are signalled one by one.
 pub(super) fn signal_by_group(members: &[Process], signal: Signal) {
-    let own_group = rustix::process::getpgrp().as_raw_nonzero().get();
+    let own_group = own().group;
     let mut done = BTreeSet::from([own_group, 0]);
     for member in members {
         if member.group == own_group {
