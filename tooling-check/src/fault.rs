@@ -66,6 +66,12 @@ pub enum Fault {
         /// How long it was given.
         limit: Duration,
     },
+    /// Another program goes by the tool's name.
+    #[error("is {found}")]
+    Stranger {
+        /// Which one.
+        found: &'static str,
+    },
     /// It printed without end.
     #[error("printed more than {} KiB when asked for its version", crate::ask::MOST_OUTPUT / 1024)]
     Flooded,
@@ -108,6 +114,7 @@ impl Fault {
             Self::TimedOut { .. } | Self::Flooded => {
                 "run it by hand with the version option, and look at what it waits for or prints"
             }
+            Self::Stranger { .. } => "put the right one first on the PATH, or choose its path",
             Self::System { .. } => return None,
         })
     }

@@ -13,6 +13,8 @@ use crate::ask::{Question, ask};
 use crate::fault::Fault;
 use crate::locate::{absolute, blocked_on_path, examine, executables};
 use crate::memory::{Memory, Sighting};
+use crate::rules::Rules;
+use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
 
@@ -36,13 +38,21 @@ pub struct Search<'a> {
     pub memory: Option<&'a Path>,
     /// How long each tool may take to answer.
     pub limit: Duration,
+    /// The tools that are run to hear their version. The others are only located.
+    pub asked: &'a [Tool],
+    /// What is known about the tools; here, how a missing one is installed.
+    pub rules: &'a Rules,
 }
 
+/// The tools that are asked where nobody says otherwise: no step can start without them.
+pub const ASKED: [Tool; 2] = [Tool::Kubectl, Tool::Bash];
+
 impl<'a> Search<'a> {
-    /// A search without HOME and memory, and with the [`DEFAULT_LIMIT`].
+    /// A search without HOME and memory, with the [`DEFAULT_LIMIT`] and the embedded rules, that asks [`ASKED`].
     #[must_use]
-    pub const fn new(path: &'a OsStr, chosen: &'a BTreeMap<Tool, PathBuf>) -> Self {
-        Self { path, home: None, chosen, memory: None, limit: DEFAULT_LIMIT }
+    pub fn new(path: &'a OsStr, chosen: &'a BTreeMap<Tool, PathBuf>) -> Self {
+        let rules = Rules::embedded();
+        Self { path, home: None, chosen, memory: None, limit: DEFAULT_LIMIT, asked: &ASKED, rules }
     }
 }
 
@@ -81,6 +91,8 @@ pub struct Finding {
     pub hits: Vec<PathBuf>,
     /// Whether it can be used.
     pub state: State,
+    /// How it is installed on this system, where it is missing and a way is known.
+    pub install: Option<String>,
 }
 
 /// Whether a tool can be used.
@@ -128,7 +140,12 @@ impl Finding {
     pub fn hint(&self) -> Option<String> {
         let (path, fault) = match &self.state {
             State::Usable { .. } => return None,
-            State::Missing => return Some(format!("install {} in a folder of the PATH", self.tool)),
+            State::Missing => {
+                return Some(self.install.clone().map_or_else(
+                    || format!("install {} in a folder of the PATH", self.tool),
+                    |install| format!("install {}: {install}", self.tool),
+                ));
+            }
             State::Unusable { path, fault } => (path, fault),
         };
         let next = self.hits.iter().find(|hit| *hit != path).map(|next| {
@@ -150,6 +167,8 @@ pub fn inventory(tools: &[Tool], search: &Search<'_>) -> Inventory {
         path: absolute(search.path),
         home: search.home,
         limit: search.limit,
+        asked: search.asked,
+        rules: search.rules,
         memory: Memory::open(search.memory),
     };
     let found =
@@ -163,6 +182,8 @@ struct Asker<'a> {
     path: Option<OsString>,
     home: Option<&'a Path>,
     limit: Duration,
+    asked: &'a [Tool],
+    rules: &'a Rules,
     memory: Memory,
 }
 
@@ -179,7 +200,11 @@ impl Asker<'_> {
                 None => State::Missing,
             },
         };
-        Finding { tool, hits, state }
+        let install = match state {
+            State::Missing => self.rules.install(tool, &System::here()),
+            State::Unusable { .. } | State::Usable { .. } => None,
+        };
+        Finding { tool, hits, state, install }
     }
 
     fn state(&mut self, tool: Tool, path: PathBuf) -> State {
@@ -190,17 +215,15 @@ impl Asker<'_> {
     }
 
     fn version(&mut self, tool: Tool, path: &Path) -> Result<Version, Fault> {
-        let arguments: &[&str] = match tool {
-            Tool::Kubectl => &["version", "--client", "-o", "json"],
-            Tool::Bash => &["--version"],
-            _ => return Ok(Version::NotAsked),
-        };
+        if !self.asked.contains(&tool) {
+            return Ok(Version::NotAsked);
+        }
         let surroundings = self.surroundings();
         let seen = Sighting::of(tool, path);
         if let Some(version) = seen.as_ref().and_then(|seen| self.memory.recall(seen, &surroundings)) {
             return Ok(version);
         }
-        let version = self.ask(tool, path, arguments)?;
+        let version = self.ask(tool, path)?;
         // A file that was replaced in the meantime may not be the one that answered.
         if let Some(seen) = seen.filter(|seen| Sighting::of(tool, path).as_ref() == Some(seen)) {
             self.memory.keep(seen, &surroundings, &version);
@@ -208,7 +231,7 @@ impl Asker<'_> {
         Ok(version)
     }
 
-    fn ask(&self, tool: Tool, program: &Path, arguments: &[&str]) -> Result<Version, Fault> {
+    fn ask(&self, tool: Tool, program: &Path) -> Result<Version, Fault> {
         let mut environment: Vec<(&str, &OsStr)> = Vec::new();
         environment.extend(self.path.as_deref().map(|path| ("PATH", path)));
         environment.extend(self.home.map(|home| ("HOME", home.as_os_str())));
@@ -216,8 +239,12 @@ impl Asker<'_> {
             // Nobody's cluster and nobody's defaults (a kuberc turns the answer into YAML) have a say.
             environment.extend([("KUBECONFIG", OsStr::new("/dev/null")), ("KUBERC", OsStr::new("off"))]);
         }
-        let question = Question { program, arguments, environment: &environment, limit: self.limit };
-        ask(&question).map(|answer| Version::read(tool, &answer.stdout, &answer.stderr))
+        let arguments = tool.version_arguments();
+        let answer = ask(&Question { program, arguments, environment: &environment, limit: self.limit })?;
+        match Version::stranger(tool, &answer.stdout, &answer.stderr) {
+            Some(found) => Err(Fault::Stranger { found }),
+            None => Ok(Version::read(tool, &answer.stdout, &answer.stderr)),
+        }
     }
 
     /// What a launcher's choice depends on, as far as it is known here.

@@ -7,7 +7,8 @@
 //! - `ask`: runs a program within bounds, and `contents` says why the kernel would not;
 //! - [`version`]: reads what it printed;
 //! - [`fault`]: what is wrong with a program, and what to do about it;
-//! - [`inventory`](mod@inventory): the line through all of these, and its findings.
+//! - [`inventory`](mod@inventory): the line through all of these, and its findings;
+//! - [`rules`]: what is known about versions and pairs of them, as data; [`system`]: how a tool is installed here.
 //!
 //! The library reads no environment variable and prints nothing: everything comes in by [`Search`].
 
@@ -17,10 +18,14 @@ pub mod fault;
 pub mod inventory;
 mod locate;
 mod memory;
+pub mod rules;
+pub mod system;
 pub mod tool;
 pub mod version;
 
 pub use fault::{Contents, Fault};
 pub use inventory::{Finding, Inventory, Search, State, inventory};
+pub use rules::Rules;
+pub use system::System;
 pub use tool::Tool;
 pub use version::Version;

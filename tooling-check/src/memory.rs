@@ -25,7 +25,7 @@ use crate::version::Version;
 const FILE_NAME: &str = "tools.json";
 
 /// Grows when the file's form or the questions change: answers of another version are forgotten.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// More answers than any machine's tools give: a file at the limit is still read in well under 1 ms.
 const MOST_ANSWERS: usize = 64;

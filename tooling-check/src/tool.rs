@@ -17,6 +17,8 @@ pub enum Tool {
     Base64,
     /// The shell that runs bash scripts.
     Bash,
+    /// The toolbox of keys and certificates.
+    Openssl,
     /// The AWS command line, which logs in to EKS.
     Aws,
     /// The older way to log in to EKS.
@@ -25,21 +27,34 @@ pub enum Tool {
     Kubelogin,
     /// Google's plugin, which logs in to GKE.
     GkeGcloudAuthPlugin,
+    /// The Google Cloud command line.
+    Gcloud,
+    /// The Azure command line.
+    Az,
+    /// The interpreter of Python scripts.
+    Python3,
+    /// The shell that runs PowerShell scripts.
+    Pwsh,
 }
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Kubectl,
         Self::Helm,
         Self::Jq,
         Self::Xargs,
         Self::Base64,
         Self::Bash,
+        Self::Openssl,
         Self::Aws,
         Self::AwsIamAuthenticator,
         Self::Kubelogin,
         Self::GkeGcloudAuthPlugin,
+        Self::Gcloud,
+        Self::Az,
+        Self::Python3,
+        Self::Pwsh,
     ];
 
     /// The name of its file.
@@ -52,10 +67,35 @@ impl Tool {
             Self::Xargs => "xargs",
             Self::Base64 => "base64",
             Self::Bash => "bash",
+            Self::Openssl => "openssl",
             Self::Aws => "aws",
             Self::AwsIamAuthenticator => "aws-iam-authenticator",
             Self::Kubelogin => "kubelogin",
             Self::GkeGcloudAuthPlugin => "gke-gcloud-auth-plugin",
+            Self::Gcloud => "gcloud",
+            Self::Az => "az",
+            Self::Python3 => "python3",
+            Self::Pwsh => "pwsh",
+        }
+    }
+
+    /// What it is asked for its version with. `--version` is no flag of kubectl, and helm 4 has no `--client`.
+    #[must_use]
+    pub(crate) const fn version_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Kubectl => &["version", "--client", "-o", "json"],
+            Self::Helm | Self::AwsIamAuthenticator | Self::Openssl => &["version"],
+            Self::Gcloud => &["version", "--format=json"],
+            Self::Az => &["version", "-o", "json"],
+            Self::Jq
+            | Self::Xargs
+            | Self::Base64
+            | Self::Bash
+            | Self::Aws
+            | Self::Kubelogin
+            | Self::GkeGcloudAuthPlugin
+            | Self::Python3
+            | Self::Pwsh => &["--version"],
         }
     }
 

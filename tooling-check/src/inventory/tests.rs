@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 use super::{Finding, Inventory, Search, State, inventory};
 use crate::fault::{Contents, Fault};
+use crate::rules::Rules;
+use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
 
@@ -134,8 +136,10 @@ fn not_to_be_had(what: &str) {
 fn a_tool_that_lies_nowhere_is_missing() {
     let bench = Bench::new();
     let finding = bench.kubectl();
-    assert_eq!(finding, Finding { tool: Tool::Kubectl, hits: vec![], state: State::Missing });
-    assert_eq!(finding.hint().as_deref(), Some("install kubectl in a folder of the PATH"));
+    let install = Rules::embedded().install(Tool::Kubectl, &System::here());
+    assert_eq!(finding, Finding { tool: Tool::Kubectl, hits: vec![], state: State::Missing, install });
+    let hint = finding.hint().unwrap();
+    assert!(hint.starts_with("install kubectl: ") && hint.contains("curl"), "{hint}");
     assert_eq!(bench.look().get(Tool::Helm), None, "helm was not sought");
 }
 
@@ -588,7 +592,7 @@ fn a_damaged_memory_is_ignored_and_rewritten() {
         String::new(),
         good[..good.len() / 2].to_owned(),
         "[]".to_owned(),
-        good.replace(r#""form":1"#, r#""form":2"#),
+        good.replace(r#""form":2"#, r#""form":1"#),
         " ".repeat(300_000) + &good,
     ];
     for (count, damaged) in damages.into_iter().enumerate() {
