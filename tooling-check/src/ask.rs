@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -22,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::contents::why_refused;
+use crate::contents::{missing_library, why_refused};
 use crate::fault::Fault;
 use crate::version::first_line;
 
@@ -47,6 +47,8 @@ const BUSY_TRIES: u32 = 20;
 pub(crate) struct Question<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: &'a [&'a str],
+    /// What it reads; less than a pipe holds (64 KiB), so that writing it never blocks.
+    pub(crate) input: &'a [u8],
     /// The whole environment.
     pub(crate) environment: &'a [(&'a str, &'a OsStr)],
     pub(crate) limit: Duration,
@@ -66,6 +68,7 @@ pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
     match heard {
         Ok(()) => {}
         Err(Broken::Time) => return Err(Fault::TimedOut { limit: question.limit }),
+        Err(Broken::Stopped) => return Err(Fault::WaitsForTerminal),
         Err(Broken::Output) => return Err(Fault::Flooded),
         Err(Broken::System(error)) => return Err(Fault::system("watched", &error.into())),
     }
@@ -76,7 +79,7 @@ pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
         (Some(code), _) => {
             let said =
                 [&stderr, &stdout].into_iter().find_map(|text| first_line(&String::from_utf8_lossy(text)));
-            Err(Fault::Exited { code, said })
+            Err(missing_library(said.as_deref()).unwrap_or(Fault::Exited { code, said }))
         }
         // `wait` without WUNTRACED returns no third kind of status.
         (None, signal) => Err(Fault::Killed { signal: signal.unwrap_or_default() }),
@@ -85,6 +88,7 @@ pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
 
 enum Broken {
     Time,
+    Stopped,
     Output,
     System(Errno),
 }
@@ -129,11 +133,16 @@ impl Running {
         command.args(question.arguments).env_clear().envs(question.environment.iter().copied());
         // Version managers look for their files from the working directory upwards: here there are none.
         command.current_dir("/").process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if question.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut tries = 0;
         loop {
             match command.spawn() {
                 Ok(mut child) => {
+                    if let Some(mut stdin) = child.stdin.take() {
+                        // One that does not read it answers without it.
+                        let _ = stdin.write_all(question.input);
+                    }
                     let streams = [Stream::of(child.stdout.take()), Stream::of(child.stderr.take())];
                     return Ok(Self { child, streams, reaped: false });
                 }
@@ -187,10 +196,13 @@ impl Running {
         Ok(ready.contains(&true))
     }
 
-    /// Whether the program has ended; it is left unreaped, so that its group's number stays taken.
+    /// Whether the program has ended; it is left unreaped, so that its group's number stays taken. One that was
+    /// stopped has asked its terminal for input (a prompt, a pager), which a group in the background may not.
     fn has_ended(&self) -> Result<bool, Broken> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let wanted = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
+        let options = wanted | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {
+            Ok(Some(status)) if status.stopped() => Err(Broken::Stopped),
             Ok(status) => Ok(status.is_some()),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(Broken::System(error)),

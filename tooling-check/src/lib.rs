@@ -3,6 +3,7 @@
 //! In the order in which [`inventory()`] works:
 //! - [`tool`]: the programs that are known;
 //! - `locate`: where each lies, on a PATH or at a path that was chosen;
+//! - [`kind`]: what stands between a name and the program, such as a version manager;
 //! - `memory`: what an earlier inventory learned about the same files;
 //! - `ask`: runs a program within bounds, and `contents` says why the kernel would not;
 //! - [`version`]: reads what it printed;
@@ -16,6 +17,7 @@ mod ask;
 mod contents;
 pub mod fault;
 pub mod inventory;
+pub mod kind;
 mod locate;
 mod memory;
 pub mod rules;
@@ -25,6 +27,7 @@ pub mod version;
 
 pub use fault::{Contents, Fault};
 pub use inventory::{Finding, Inventory, Search, State, inventory};
+pub use kind::Kind;
 pub use rules::Rules;
 pub use system::System;
 pub use tool::Tool;

@@ -61,6 +61,13 @@ impl Version {
         }
     }
 
+    /// The minor version of Kubernetes whose libraries the tool says it has; helm 4 does.
+    pub(crate) fn kubernetes(tool: Tool, stdout: &[u8]) -> Option<(u32, u32)> {
+        let text = plain(stdout);
+        let (_, rest) = text.split_once("KubeClientVersion:\"").filter(|_| tool == Tool::Helm)?;
+        numbers(rest.split('"').next()?).map(|(major, minor, _)| (major, minor))
+    }
+
     /// Which other program printed this, where one is known that goes by the tool's name.
     pub(crate) fn stranger(tool: Tool, stdout: &[u8], stderr: &[u8]) -> Option<&'static str> {
         [stdout, stderr].into_iter().find_map(|text| read::stranger(tool, &plain(text)))
