@@ -52,6 +52,8 @@ pub(crate) struct Question<'a> {
     /// The whole environment.
     pub(crate) environment: &'a [(&'a str, &'a OsStr)],
     pub(crate) limit: Duration,
+    /// Whether enough was seen, so that the program need not come to its end.
+    pub(crate) enough: &'a dyn Fn() -> bool,
 }
 
 /// What a program printed that ended with code 0.
@@ -60,20 +62,16 @@ pub(crate) struct Answer {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Runs the program until it ends or breaks a limit.
+/// How a program ended, and what it printed.
+pub(crate) struct End {
+    status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Runs the program until it ends or breaks a limit; any end but 0 is a fault.
 pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
-    let mut running = Running::start(question)?;
-    let heard = running.listen(question.limit);
-    let status = running.end();
-    match heard {
-        Ok(()) => {}
-        Err(Broken::Time) => return Err(Fault::TimedOut { limit: question.limit }),
-        Err(Broken::Stopped) => return Err(Fault::WaitsForTerminal),
-        Err(Broken::Output) => return Err(Fault::Flooded),
-        Err(Broken::System(error)) => return Err(Fault::system("watched", &error.into())),
-    }
-    let [stdout, stderr] = running.streams.each_mut().map(|stream| take(&mut stream.text));
-    let status = status.map_err(|error| Fault::system("watched", &error))?;
+    let End { status, stdout, stderr } = run(question)?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(Answer { stdout, stderr }),
         (Some(code), _) => {
@@ -84,6 +82,23 @@ pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
         // `wait` without WUNTRACED returns no third kind of status.
         (None, signal) => Err(Fault::Killed { signal: signal.unwrap_or_default() }),
     }
+}
+
+/// Runs the program until it ends or breaks a limit.
+pub(crate) fn run(question: &Question<'_>) -> Result<End, Fault> {
+    let mut running = Running::start(question)?;
+    let heard = running.listen(question);
+    let status = running.end();
+    match heard {
+        Ok(()) => {}
+        Err(Broken::Time) => return Err(Fault::TimedOut { limit: question.limit }),
+        Err(Broken::Stopped) => return Err(Fault::WaitsForTerminal),
+        Err(Broken::Output) => return Err(Fault::Flooded),
+        Err(Broken::System(error)) => return Err(Fault::system("watched", &error.into())),
+    }
+    let [stdout, stderr] = running.streams.each_mut().map(|stream| take(&mut stream.text));
+    let status = status.map_err(|error| Fault::system("watched", &error))?;
+    Ok(End { status, stdout, stderr })
 }
 
 enum Broken {
@@ -155,13 +170,16 @@ impl Running {
         }
     }
 
-    /// Reads until the program has ended and everything it printed is read.
-    fn listen(&mut self, limit: Duration) -> Result<(), Broken> {
+    /// Reads until the program has ended and everything it printed is read, or enough was seen.
+    fn listen(&mut self, question: &Question<'_>) -> Result<(), Broken> {
         let start = Instant::now();
         loop {
             // Looked for before the pipes are, so that nothing printed before the end is missed.
             let ended = self.has_ended()?;
-            let left = limit.saturating_sub(start.elapsed());
+            if (question.enough)() {
+                return Ok(());
+            }
+            let left = question.limit.saturating_sub(start.elapsed());
             if !ended && left.is_zero() {
                 return Err(Broken::Time);
             }

@@ -26,6 +26,9 @@ pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 /// The tools that are asked where nobody says otherwise: no step can start without them.
 pub const ASKED: [Tool; 2] = [Tool::Kubectl, Tool::Bash];
 
+/// Whom an inventory tells which tools have not answered so far.
+pub type Progress<'a> = &'a (dyn Fn(&[Tool]) + Sync);
+
 /// Where tools are looked for, and what is done with them.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
@@ -47,7 +50,7 @@ pub struct Search<'a> {
     /// What is known about the tools; here, the features to try, and how a missing tool is installed.
     pub rules: &'a Rules,
     /// Told the tools that have not answered so far, each time that their number changes.
-    pub progress: Option<&'a (dyn Fn(&[Tool]) + Sync)>,
+    pub progress: Option<Progress<'a>>,
 }
 
 impl<'a> Search<'a> {

@@ -103,6 +103,11 @@ pub(crate) fn first_line(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
+/// The last line that holds anything, likewise.
+pub(crate) fn last_line(output: &[u8]) -> Option<String> {
+    plain(output).lines().rev().find_map(first_line)
+}
+
 /// The first `1.2` or `1.2.3` in a text. A number that does not fit is no version.
 fn numbers(text: &str) -> Option<(u32, u32, u32)> {
     let mut rest = text;

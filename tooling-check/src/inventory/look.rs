@@ -170,7 +170,8 @@ impl Asker<'_> {
         environment.extend(tool.quiet_environment().iter().map(|(name, value)| (*name, OsStr::new(*value))));
         let own = tool.own_folders().iter().map(|name| Some((*name, scratch?)));
         environment.extend(own.flatten());
-        ask(&Question { program, arguments, input, environment: &environment, limit: self.search.limit })
+        let (environment, limit) = (&environment[..], self.search.limit);
+        ask(&Question { program, arguments, input, environment, limit, enough: &|| false })
     }
 
     /// What a launcher's choice depends on, as far as it is known here.

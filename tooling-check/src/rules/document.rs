@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Answers, ApiVersion, Numbers};
+use super::{Answers, ApiVersion, Minors, Numbers};
 use crate::tool::Tool;
 
 /// The file's form; a file of another form is refused.
@@ -221,7 +221,7 @@ impl<'de> Deserialize<'de> for Number {
 
 impl BuiltFor {
     /// The tool's minor versions in numbers.
-    pub(super) fn numbers(&self) -> Result<BTreeMap<(u32, u32), (u32, u32)>, RulesError> {
+    pub(super) fn numbers(&self) -> Result<Minors, RulesError> {
         let minor = |text: &str| {
             let (major, minor) = text.split_once('.')?;
             Some((major.parse().ok()?, minor.parse().ok()?))

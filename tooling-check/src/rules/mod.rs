@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 pub use api::{ApiVersion, ApiVersions};
 pub use document::RulesError;
 pub use pair::Pair;
-use skew::Builds;
+use skew::{Builds, Minors};
 pub use skew::{Skew, Supported};
 
 use crate::system::System;

@@ -6,10 +6,13 @@ use super::Rules;
 use crate::tool::Tool;
 use crate::version::Version;
 
+/// A minor version of a tool to a minor version of Kubernetes.
+pub(super) type Minors = BTreeMap<(u32, u32), (u32, u32)>;
+
 /// Which Kubernetes each release of a tool was built for, and how far from it a server may be.
 pub(super) struct Builds {
-    /// Minor version of the tool to minor version of Kubernetes; empty where they are the same (kubectl).
-    pub(super) minors: BTreeMap<(u32, u32), (u32, u32)>,
+    /// Empty where they are the same (kubectl).
+    pub(super) minors: Minors,
     pub(super) before: u32,
     pub(super) after: u32,
 }
