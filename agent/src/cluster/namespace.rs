@@ -10,7 +10,7 @@ use super::answer::{Doubt, Known, Question};
 use super::kubectl::Kubectl;
 use super::question::Asker;
 use crate::payload::NamespacePolicy;
-use crate::plan::{Plan, Warning, WarningCode};
+use crate::plan::{Access, Plan, Warning, WarningCode};
 
 /// How long a step waits for the answer, all attempts together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +43,7 @@ pub struct NamespaceError {
 /// [`NamespaceError`], only with `require`.
 pub async fn ensure(
     plan: &Plan,
+    access: &Access,
     kubectl: &Kubectl<'_>,
     mask: impl Fn(&str) -> String,
 ) -> Result<Ensured, NamespaceError> {
@@ -50,8 +51,8 @@ pub async fn ensure(
     if policy == NamespacePolicy::Skip {
         return Ok(Ensured::default());
     }
-    let telling = Telling { server: &plan.step.target.server, namespace: &plan.step.target.namespace, mask };
-    let mut asker = Asker::new(&plan.step, kubectl, Instant::now() + PATIENCE);
+    let telling = Telling { server: &access.server, namespace: &plan.step.target.namespace, mask };
+    let mut asker = Asker::new(&plan.step, access, kubectl, Instant::now() + PATIENCE);
     let known = asker.ask(Question::Get).await;
     let is_missing = known == Ok(Known::Missing);
     let warning = match (policy, known) {

@@ -10,10 +10,12 @@ use super::kubectl::{Kubectl, late};
 use crate::causes::with_causes;
 use crate::https::{Client, Request};
 use crate::payload::Step;
+use crate::plan::Access;
 
 /// Whoever answers questions about a namespace.
 pub(super) struct Asker<'a> {
     step: &'a Step,
+    access: &'a Access,
     client: Option<Client>,
     kubectl: &'a Kubectl<'a>,
     deadline: Instant,
@@ -23,8 +25,13 @@ pub(super) struct Asker<'a> {
 const TOO_LATE: u128 = 50;
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(step: &'a Step, kubectl: &'a Kubectl<'a>, deadline: Instant) -> Self {
-        let client = match direct::client(step, kubectl.environment) {
+    pub(super) fn new(
+        step: &'a Step,
+        access: &'a Access,
+        kubectl: &'a Kubectl<'a>,
+        deadline: Instant,
+    ) -> Self {
+        let client = match direct::client(step, access, kubectl.environment) {
             Some(Ok(client)) => Some(client),
             Some(Err(error)) => {
                 tracing::debug!("{}; kubectl is asked", with_causes(&error));
@@ -32,7 +39,7 @@ impl<'a> Asker<'a> {
             }
             None => None,
         };
-        Self { step, client, kubectl, deadline }
+        Self { step, access, client, kubectl, deadline }
     }
 
     /// Asks.
@@ -49,8 +56,8 @@ impl<'a> Asker<'a> {
         }
         // Whatever kept us from asking will do so again.
         self.client = None;
-        let target = &self.step.target;
-        self.kubectl.ask(question, (&target.server, &target.namespace), self.deadline).await
+        let place = (self.access.server.as_str(), self.step.target.namespace.as_str());
+        self.kubectl.ask(question, place, self.deadline).await
     }
 
     fn request(&self, question: Question) -> Request {
