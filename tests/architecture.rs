@@ -21,7 +21,7 @@ const TABLE: [(&str, &[&str]); 22] = [
     ("supervise", &["causes", "limits", "workspace"]),
     ("https", &["secret"]),
     ("credential", &["causes", "plan", "payload", "secret", "workspace", "supervise", "mask"]),
-    ("cluster", &["causes", "plan", "payload", "secret", "https", "supervise", "limits"]),
+    ("cluster", &["causes", "plan", "payload", "secret", "https", "credential", "supervise", "limits"]),
     ("kubeconfig", &["plan", "payload", "secret", "workspace"]),
     ("script", &["plan", "payload", "kubeconfig", "workspace", "secret", "supervise"]),
     (

@@ -1,10 +1,11 @@
 //! Asks about one namespace: directly while that brings answers, by kubectl from the first time that it does not.
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::NAMESPACES;
-use super::answer::{Doubt, Known, Question, of_http};
+use super::answer::{Doubt, Known, Question, of_http, with_clocks};
 use super::direct;
 use super::kubectl::{Kubectl, late};
 use crate::causes::with_causes;
@@ -46,7 +47,10 @@ impl<'a> Asker<'a> {
     pub(super) async fn ask(&mut self, question: Question) -> Result<Known, Doubt> {
         if let Some(client) = &self.client {
             match client.send(&self.request(question), self.deadline).await {
-                Ok(answer) => return of_http(question, answer.status, &answer.body),
+                Ok(answer) => {
+                    let known = of_http(question, answer.status, &answer.body);
+                    return known.map_err(|doubt| with_clocks(doubt, answer.date, Timestamp::now()));
+                }
                 Err(error) if error.is_answer() => return Err(Doubt::Strange(error.to_string())),
                 Err(error) => tracing::debug!("{}; kubectl is asked", with_causes(&error)),
             }

@@ -3,6 +3,8 @@
 //! A row matches where all of its words stand in what was printed. The first one that matches is told; the tool's own
 //! words always follow it.
 
+use crate::payload::Auth;
+
 /// A trouble that is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
@@ -166,6 +168,23 @@ pub const KUBECTL: &[Row] = &[
         "leave `credentials: exec` out, or install a newer plugin",
     ),
 ];
+
+/// What to do where the cluster does not know an account that has logged in.
+#[must_use]
+pub fn unauthorized(auth: &Auth) -> &'static str {
+    match auth {
+        Auth::Eks(_) => {
+            "the login worked, but the cluster knows no such identity: give it an access entry (aws eks \
+             create-access-entry) or a line in the ConfigMap aws-auth; check clusterName, which is part of the token"
+        }
+        Auth::Token(_)
+        | Auth::UsernamePassword { .. }
+        | Auth::ClientCertificate { .. }
+        | Auth::ServiceAccount { .. }
+        | Auth::InCluster { .. }
+        | Auth::Kubeconfig(_) => "is the credential expired, or one for another cluster?",
+    }
+}
 
 /// The row that these words match.
 #[must_use]
