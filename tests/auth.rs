@@ -9,53 +9,7 @@ use crate::harness::basic_stand_in::{BasicStandIn, GROUP};
 use crate::harness::certificates::{Pair, base64_lines};
 use crate::harness::cluster::{Cluster, cluster};
 use crate::harness::tools::{kubectls, newest_and_oldest};
-
-/// Who the cluster says that the script is.
-#[derive(Debug, PartialEq, Eq)]
-struct User {
-    name: String,
-    groups: Vec<String>,
-}
-
-/// The command that prints it. kubectl 1.20 has no `whoami`, and that of 1.27 knows alpha and beta of the API only.
-/// Without validation, as 1.27 lists custom resources for it, which an account without rights may not.
-fn whoami(version: &str) -> &'static str {
-    let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or_default();
-    if minor >= 28 {
-        "kubectl auth whoami -o json\n"
-    } else {
-        "kubectl create --validate=false -o json -f - \
-         <<<'{\"apiVersion\": \"authentication.k8s.io/v1\", \"kind\": \"SelfSubjectReview\"}'\n"
-    }
-}
-
-/// The answers of a step that asks who it is, and prints nothing else.
-#[track_caller]
-fn users(run: Run) -> Vec<User> {
-    let done = run.any_output().stderr("").check();
-    assert_eq!(done.result["reason"], "Completed");
-    let answers = serde_json::Deserializer::from_str(&done.stdout).into_iter::<Value>();
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    let user = |answer: Value| {
-        let user = &answer["status"]["userInfo"];
-        let groups = user["groups"].as_array().expect("a list").iter().map(text).collect();
-        User { name: text(&user["username"]), groups }
-    };
-    answers.map(|answer| user(answer.expect("JSON"))).collect()
-}
-
-#[track_caller]
-fn user(run: Run) -> User {
-    let mut users = users(run);
-    assert_eq!(users.len(), 1, "{users:?}");
-    users.remove(0)
-}
-
-/// The names in this order, the groups in any.
-fn expected(name: &str, groups: &[&str]) -> User {
-    let groups = groups.iter().chain(&["system:authenticated"]).map(|group| (*group).to_owned()).collect();
-    User { name: name.to_owned(), groups }
-}
+use crate::harness::whoami::{User, expected, user, users, whoami};
 
 /// A service account of the namespace `default`.
 fn account(name: &str) -> User {

@@ -103,7 +103,7 @@ fn the_phases_and_the_tools_are_in_the_result() {
         .iter()
         .filter_map(|phase| phase["name"].as_str())
         .collect();
-    assert_eq!(names, ["plan", "workspace", "namespace", "script", "log"]);
+    assert_eq!(names, ["plan", "workspace", "credential", "namespace", "script", "log"]);
     let kubectl =
         done.result["tools"].as_array().expect("a list").iter().find(|tool| tool["name"] == "kubectl");
     let version = kubectl.expect("it was found")["version"].as_str().expect("it told its version").to_owned();

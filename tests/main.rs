@@ -5,6 +5,7 @@
 mod architecture;
 mod auth;
 mod cleanup;
+mod clouds;
 mod connection;
 mod ending;
 mod explain;

@@ -281,9 +281,11 @@ Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   files = ["/srv/steps"]             # folders for fromFile, script.file, workingDirectory, tokenFile
   tools = ["/opt/tools"]             # folders for tools
   inCluster = ["https://10.0.0.1:443"]  # servers that the pod's own account may be sent to
+  eksWorker = ["https://ID.gr7.REGION.eks.amazonaws.com"]  # servers for the worker's own AWS account
   [maxima]                           # the largest limits of a remote payload
   timeout = "2h"
   grace = "1m"
+  login = "1m"
   output = "100MiB"
   The config's own place: --config, else KUBESTEP_CONFIG; none otherwise.
 "#;

@@ -4,6 +4,7 @@
 pub mod payload;
 pub mod plan;
 pub mod workspace;
+pub mod credential;
 pub mod kubeconfig;
 pub mod cluster;
 pub mod script;

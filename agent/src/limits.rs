@@ -6,6 +6,9 @@ use std::time::Duration;
 /// The time between TERM and KILL where the payload gives none.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
+/// How long one credential may take where the payload does not say.
+pub const DEFAULT_LOGIN: Duration = Duration::from_secs(60);
+
 /// How long the agent waits, after a stop, for a reader of its log that does not read.
 pub const READER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// The time between TERM and KILL.
     pub grace: Duration,
+    /// How long one credential may take, all calls for it together.
+    pub login: Duration,
     /// How many bytes the script may write to stdout and stderr together.
     pub output: u64,
     /// What happens to a script that writes more.
@@ -44,7 +49,13 @@ pub enum OutputPolicy {
 impl Default for Limits {
     fn default() -> Self {
         let output_policy = OutputPolicy::default();
-        Self { timeout: None, grace: DEFAULT_GRACE, output: DEFAULT_OUTPUT, output_policy }
+        Self {
+            timeout: None,
+            grace: DEFAULT_GRACE,
+            login: DEFAULT_LOGIN,
+            output: DEFAULT_OUTPUT,
+            output_policy,
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_timeout: Option<Duration>,
     /// The largest grace of remote payloads.
     pub max_grace: Option<Duration>,
+    /// The longest login of remote payloads.
+    pub max_login: Option<Duration>,
     /// The largest output of remote payloads, in bytes.
     pub max_output: Option<u64>,
     /// How a script's processes are held together.
@@ -57,6 +59,8 @@ pub struct Remote {
     pub tools: Vec<PathBuf>,
     /// Servers.
     pub in_cluster: Vec<String>,
+    /// Servers.
+    pub eks_worker: Vec<String>,
 }
 
 /// A fault in flags, environment or config.
@@ -106,6 +110,7 @@ struct Config {
 struct Maxima {
     timeout: Option<String>,
     grace: Option<String>,
+    login: Option<String>,
     output: Option<String>,
 }
 
@@ -147,6 +152,7 @@ impl Settings {
             remote: config.remote,
             max_timeout: duration("maxima.timeout", config.maxima.timeout.as_deref())?,
             max_grace: duration("maxima.grace", config.maxima.grace.as_deref())?,
+            max_login: duration("maxima.login", config.maxima.login.as_deref())?,
             max_output: size("maxima.output", config.maxima.output.as_deref())?,
             tree: value("KUBESTEP_TREE")
                 .map(|text| tree(text))

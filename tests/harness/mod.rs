@@ -1,8 +1,10 @@
 //! What every test stands on: [`Run`] drives the program, [`tools`] and [`cluster`] are the real parts.
 
 pub(crate) mod api_stand_in;
+pub(crate) mod aws;
 pub(crate) mod basic_stand_in;
 pub(crate) mod certificates;
+pub(crate) mod clouds;
 pub(crate) mod cluster;
 mod http;
 pub(crate) mod proxies;
@@ -10,6 +12,7 @@ pub(crate) mod proxy_stand_in;
 pub(crate) mod run;
 pub(crate) mod stand_in;
 pub(crate) mod tools;
+pub(crate) mod whoami;
 
 pub(crate) use run::{Run, Running};
 

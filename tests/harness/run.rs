@@ -110,7 +110,12 @@ impl Run {
 
     /// This kubectl instead of the newest.
     pub(crate) fn kubectl(self, path: &Path) -> Self {
-        let link = self.folder.path().join("bin/kubectl");
+        self.tool("kubectl", path)
+    }
+
+    /// Puts a program on the run's PATH, by this name.
+    pub(crate) fn tool(self, name: &str, path: &Path) -> Self {
+        let link = self.folder.path().join("bin").join(name);
         drop(std::fs::remove_file(&link));
         std::os::unix::fs::symlink(path, link).expect("linked");
         self

@@ -5,11 +5,28 @@ use std::sync::OnceLock;
 
 use super::skipped;
 
-/// Every kubectl that is there, as (version, path), the newest first.
-pub(crate) fn kubectls() -> Vec<(String, PathBuf)> {
-    let mut found: Vec<(String, PathBuf)> = listed("kubectl");
+/// Every tool of this name that is there, as (version, path), the newest first.
+pub(crate) fn tools(name: &str) -> Vec<(String, PathBuf)> {
+    let mut found = listed(name);
     found.sort_by_key(|(version, _)| std::cmp::Reverse(numbers(version)));
     found
+}
+
+/// The newest tool of this name whose version is `version` or begins with it (`2` for `2.9.19`, an empty one for any);
+/// where there is none, the test is skipped.
+pub(crate) fn tool(name: &str, version: &str) -> Option<PathBuf> {
+    let fits =
+        |found: &str| found == version || version.is_empty() || found.starts_with(&format!("{version}."));
+    let found = tools(name).into_iter().find(|(found, _)| fits(found)).map(|(_, path)| path);
+    if found.is_none() {
+        skipped(&format!("no {name} {version} in tools.json: run scripts/tools"));
+    }
+    found
+}
+
+/// Every kubectl that is there, as (version, path), the newest first.
+pub(crate) fn kubectls() -> Vec<(String, PathBuf)> {
+    tools("kubectl")
 }
 
 /// The two ends of [`kubectls`]; one where there is only one.

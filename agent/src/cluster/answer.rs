@@ -1,5 +1,6 @@
 //! What an answer of the API server, or of whatever stands in its place, says about a namespace. Pure.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 /// What is asked about a namespace.
@@ -29,6 +30,8 @@ pub(super) enum Known {
 pub(super) enum Doubt {
     /// 401.
     Unauthorized(String),
+    /// 401, and the server's clock is so far ahead of ours; behind it, where that is negative.
+    Skewed(String, SignedDuration),
     /// 403.
     Forbidden(String),
     /// No answer.
@@ -73,6 +76,18 @@ fn shape(body: &[u8], document: &Value) -> &'static str {
         [b'<', ..] => "a page of HTML",
         _ if document.is_object() => "JSON of another kind",
         _ => "something that is no JSON",
+    }
+}
+
+/// From which difference of clocks on credentials are refused for it: the shortest-lived are those of EKS, 15 minutes.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a refusal means where the server's clock shows another time than ours.
+pub(super) fn with_clocks(doubt: Doubt, server: Option<Timestamp>, now: Timestamp) -> Doubt {
+    let ahead = server.map_or(SignedDuration::ZERO, |server| server.duration_since(now));
+    match doubt {
+        Doubt::Unauthorized(words) if ahead.abs() > SKEW => Doubt::Skewed(words, ahead),
+        other => other,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::https::{Client, HttpsError, Identity, Login, Peer, Proxies, SystemRoots, Trust};
 use crate::payload::{Auth, Step, User};
+use crate::plan::{Access, Credential};
 use crate::secret::Secret;
 
 /// The client; `None` where only kubectl can ask, as only it knows how.
@@ -12,13 +13,14 @@ use crate::secret::Secret;
 /// `environment` is the script's: what holds for its kubectl holds here.
 pub(super) fn client(
     step: &Step,
+    access: &Access,
     environment: &BTreeMap<String, String>,
 ) -> Option<Result<Client, HttpsError>> {
     let target = &step.target;
     let value = |name: &str| environment.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let (login, identity) = account(&target.auth)?;
+    let (login, identity) = account(&target.auth, &access.credential)?;
     let roots;
-    let trust = match &target.certificate_authority {
+    let trust = match &access.certificate_authority {
         Some(pem) => Trust::Authority(pem),
         None if target.insecure_skip_tls_verify => Trust::Anyone,
         // The agent opens no file because a payload's variable names it; the script's kubectl may.
@@ -40,11 +42,22 @@ pub(super) fn client(
         },
     };
     let tls_server_name = target.tls_server_name.as_deref();
-    Some(Client::new(&Peer { url: &target.server, trust, identity, tls_server_name, proxies }, &login))
+    Some(Client::new(&Peer { url: &access.server, trust, identity, tls_server_name, proxies }, &login))
 }
 
 /// How the account shows itself; `None` where that is kubectl's to find out.
-fn account(auth: &Auth) -> Option<(Login, Option<Identity<'_>>)> {
+fn account<'a>(auth: &'a Auth, credential: &'a Credential) -> Option<(Login, Option<Identity<'a>>)> {
+    match credential {
+        Credential::Given => given(auth),
+        Credential::Token { token, .. } => Some((Login::Bearer(token.clone()), None)),
+        Credential::Certificate { certificate, private_key, .. } => {
+            Some((Login::None, Some(Identity { certificate, private_key })))
+        }
+        Credential::Plugin(_) => None,
+    }
+}
+
+fn given(auth: &Auth) -> Option<(Login, Option<Identity<'_>>)> {
     match auth {
         Auth::Token(token) => Some((Login::Bearer(token.clone()), None)),
         Auth::UsernamePassword { username, password } => {
@@ -58,6 +71,7 @@ fn account(auth: &Auth) -> Option<(Login, Option<Identity<'_>>)> {
             Some((from_file(token_file)?, None))
         }
         Auth::Kubeconfig(user) => imported(user),
+        Auth::Eks(_) => None,
     }
 }
 

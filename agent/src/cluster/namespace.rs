@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::answer::{Doubt, Known, Question};
 use super::kubectl::Kubectl;
 use super::question::Asker;
-use crate::payload::NamespacePolicy;
-use crate::plan::{Plan, Warning, WarningCode};
+use crate::credential::translation::{KUBECTL, translate, unauthorized};
+use crate::payload::{Auth, NamespacePolicy};
+use crate::plan::{Access, Plan, Warning, WarningCode};
 
 /// How long a step waits for the answer, all attempts together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ pub struct NamespaceError {
 /// [`NamespaceError`], only with `require`.
 pub async fn ensure(
     plan: &Plan,
+    access: &Access,
     kubectl: &Kubectl<'_>,
     mask: impl Fn(&str) -> String,
 ) -> Result<Ensured, NamespaceError> {
@@ -50,8 +53,9 @@ pub async fn ensure(
     if policy == NamespacePolicy::Skip {
         return Ok(Ensured::default());
     }
-    let telling = Telling { server: &plan.step.target.server, namespace: &plan.step.target.namespace, mask };
-    let mut asker = Asker::new(&plan.step, kubectl, Instant::now() + PATIENCE);
+    let target = &plan.step.target;
+    let telling = Telling { server: &access.server, namespace: &target.namespace, auth: &target.auth, mask };
+    let mut asker = Asker::new(&plan.step, access, kubectl, Instant::now() + PATIENCE);
     let known = asker.ask(Question::Get).await;
     let is_missing = known == Ok(Known::Missing);
     let warning = match (policy, known) {
@@ -75,10 +79,17 @@ impl From<Warning> for NamespaceError {
     }
 }
 
+/// `61 minutes ahead of this machine's`.
+fn clocks(ahead: SignedDuration) -> String {
+    let side = if ahead.is_negative() { "behind" } else { "ahead of" };
+    format!("{} minutes {side} this machine's", ahead.abs().as_mins())
+}
+
 /// The words.
 struct Telling<'a, Mask> {
     server: &'a str,
     namespace: &'a str,
+    auth: &'a Auth,
     mask: Mask,
 }
 
@@ -105,13 +116,19 @@ impl<Mask: Fn(&str) -> String> Telling<'_, Mask> {
         let (code, what, words, hint) = match doubt {
             Doubt::Unauthorized(words) => (
                 WarningCode::NamespaceUnauthorized,
-                "does not accept the account",
+                "does not accept the account".to_owned(),
                 words,
-                "is the credential expired, or one for another cluster?",
+                unauthorized(self.auth),
+            ),
+            Doubt::Skewed(words, ahead) => (
+                WarningCode::NamespaceUnauthorized,
+                format!("does not accept the account, and its clock is {}", clocks(*ahead)),
+                words,
+                "set this machine's clock, or the cluster's (timedatectl set-ntp true)",
             ),
             Doubt::Forbidden(words) => (
                 WarningCode::NamespaceForbidden,
-                if is_missing { "forbids to make it" } else { "forbids to look at it" },
+                if is_missing { "forbids to make it" } else { "forbids to look at it" }.to_owned(),
                 words,
                 if is_missing {
                     "make it first, or let the account create namespaces"
@@ -121,22 +138,26 @@ impl<Mask: Fn(&str) -> String> Telling<'_, Mask> {
             ),
             Doubt::Unreachable(words) => (
                 WarningCode::ClusterUnreachable,
-                "cannot be reached",
+                "cannot be reached".to_owned(),
                 words,
                 "check target.server, the network, and the proxy if there is one",
             ),
             Doubt::Untrusted(words) => (
                 WarningCode::ClusterUntrusted,
-                "and the agent do not trust each other",
+                "and the agent do not trust each other".to_owned(),
                 words,
                 "check target.certificateAuthority and target.tlsServerName; if the account is a certificate, check that, too",
             ),
             Doubt::Strange(words) => (
                 WarningCode::ClusterAnswer,
-                "does not answer as an API server does",
+                "does not answer as an API server does".to_owned(),
                 words,
                 "is target.server the API server's own address? A proxy or a login page may answer in its place",
             ),
+        };
+        let (what, hint) = match translate(KUBECTL, words) {
+            Some(row) => (format!("cannot be asked, as {}", row.cause), row.fix),
+            None => (what, hint),
         };
         let state = if is_missing { "does not exist, and" } else { "is not known to exist:" };
         let words = self.told(words);
@@ -158,12 +179,14 @@ impl<Mask: Fn(&str) -> String> Telling<'_, Mask> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Doubt, LONGEST, Telling};
+    use super::{Auth, Doubt, LONGEST, Telling};
+    use crate::secret::Secret;
 
     #[test]
     fn foreign_words_are_masked_before_they_are_cut_and_stay_on_one_line() {
         let mask = |text: &str| text.replace("hunter22", "***");
-        let telling = Telling { server: "https://a", namespace: "shop", mask };
+        let auth = Auth::Token(Secret::new("hunter22".into()));
+        let telling = Telling { server: "https://a", namespace: "shop", auth: &auth, mask };
         let words = format!("{}hunter22\r\n\u{1b}[0m{}", "x".repeat(LONGEST - 5), "y".repeat(LONGEST));
         let warning = telling.doubt(&Doubt::Strange(words), false);
         assert!(warning.message.ends_with("x***  …"), "{}", warning.message);

@@ -39,8 +39,10 @@ pub(super) fn read(
         files: remote.files.clone(),
         tools: remote.tools.clone(),
         in_cluster_servers: remote.in_cluster.clone(),
+        eks_worker_servers: remote.eks_worker.clone(),
         max_timeout: settings.max_timeout,
         max_grace: settings.max_grace,
+        max_login: settings.max_login,
         max_output: settings.max_output,
     };
     let origin = match arguments.origin {

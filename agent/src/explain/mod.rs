@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::OutputPolicy;
 use crate::payload::{Step, Text, is_inherited_by_default};
-use crate::plan::{Plan, Route, Warning};
+use crate::plan::{Access, AccountVariable, Plan, Route, Warning};
 use crate::script::{self, Own, Variable};
 use crate::supervise::{self, Choice, Method};
 
@@ -41,7 +41,8 @@ pub struct Explanation {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Target {
-    server: String,
+    /// `null` where the account's provider is asked for it.
+    server: Option<String>,
     namespace: String,
     namespace_policy: &'static str,
     auth: &'static str,
@@ -51,8 +52,8 @@ struct Target {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Login {
-    how: &'static str,
-    reason: &'static str,
+    how: String,
+    reason: String,
     is_renewed: bool,
     until: Option<String>,
 }
@@ -140,7 +141,7 @@ impl Explanation {
                 },
             },
             tree: Tree { method, reason },
-            kubeconfig: kubeconfig::document(plan, Purpose::Show),
+            kubeconfig: kubeconfig::document(plan, &Access::foreseen(plan), Purpose::Show),
             warnings: plan.warnings.clone(),
             notes: notes(plan),
         }
@@ -170,6 +171,8 @@ fn target(step: &Step) -> Target {
             1 => "one certificate of the payload's own".to_owned(),
             count => format!("{count} certificates of the payload's own"),
         }
+    } else if target.server.is_none() {
+        "what the account's provider says of its cluster".to_owned()
     } else {
         "the system's roots".to_owned()
     };
@@ -180,6 +183,7 @@ fn target(step: &Step) -> Target {
 
 fn login(route: &Route) -> Login {
     let Route { how, reason, is_renewed, until, .. } = route;
+    let (how, reason) = (how.clone(), reason.clone());
     Login { how, reason, is_renewed: *is_renewed, until: until.map(|until| until.to_string()) }
 }
 
@@ -201,13 +205,18 @@ fn tool(tool: &crate::plan::ChosenTool) -> Tool {
 fn named(name: &str, variable: &Variable<'_>) -> Named {
     let from = match variable {
         Variable::Payload(_) => "the payload",
+        Variable::Account(_) => "the account",
         Variable::Inherited(_) if is_inherited_by_default(name) => "the agent, by default",
         Variable::Inherited(_) => "the agent, by inheritEnvironment",
         Variable::Own(Own::Path) => "kubestep: the chosen tools, then the PATH",
         Variable::Own(Own::Tmpdir | Own::Kubeconfig | Own::Step | Own::Namespace | Own::Kuberc) => "kubestep",
     };
-    let is_secret =
-        matches!(variable, Variable::Payload(Text::Secret(_)) | Variable::Inherited(Text::Secret(_)));
+    let is_secret = matches!(
+        variable,
+        Variable::Payload(Text::Secret(_))
+            | Variable::Inherited(Text::Secret(_))
+            | Variable::Account(AccountVariable::Text(Text::Secret(_)))
+    );
     Named { name: name.to_owned(), from, is_secret }
 }
 
@@ -217,11 +226,11 @@ fn file(name: &str, text: &Text) -> File {
 
 fn notes(plan: &Plan) -> Vec<String> {
     let step = &plan.step;
-    let mut notes: Vec<String> = Vec::new();
+    let mut notes: Vec<String> = plan.notes.clone();
     for field in &step.in_clear {
         notes.push(format!("the secret of {field} stands in the payload in clear"));
     }
-    if !plan.route.is_renewed {
+    if !plan.route.is_renewed && plan.login.cloud().is_none() {
         notes.push(match plan.route.until {
             Some(until) => format!("the login ends at {until} and cannot be renewed"),
             None => "the login cannot be renewed: it has to last as long as the script".to_owned(),
@@ -231,6 +240,7 @@ fn notes(plan: &Plan) -> Vec<String> {
         notes.push("the script may run without end: limits.timeout is not set".to_owned());
     }
     notes.extend(overrides(&step.inherited));
+    notes.extend(step.operator.keys().map(|name| format!("{name} of the agent is in force for the login")));
     notes
 }
 

@@ -17,7 +17,14 @@ const INDENT: usize = 13;
 pub(super) fn render(it: &Explanation) -> String {
     let mut page = Page(String::new());
     page.row("step", &it.name);
-    page.row("target", &format!("{}, namespace {}", it.target.server, it.target.namespace));
+    page.row(
+        "target",
+        &format!(
+            "{}, namespace {}",
+            it.target.server.as_deref().unwrap_or("found by the login"),
+            it.target.namespace
+        ),
+    );
     page.row("", namespace_policy(it.target.namespace_policy));
     page.row("trust", &it.target.trust);
     page.row("login", &format!("{}: {}", it.target.auth, it.login.how));

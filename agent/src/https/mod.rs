@@ -19,8 +19,9 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::Uri;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -84,6 +85,8 @@ pub struct Answer {
     pub status: u16,
     /// At most [`BODY_ROOM`].
     pub body: Vec<u8>,
+    /// The server's clock, where it tells it.
+    pub date: Option<Timestamp>,
 }
 
 /// Why there is no answer that could be read.
@@ -185,10 +188,12 @@ impl Client {
         driver.spawn(connection);
         let answer = sender.send_request(request).await.map_err(HttpsError::Http)?;
         let status = answer.status().as_u16();
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
         let body = Limited::new(answer.into_body(), BODY_ROOM).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() { HttpsError::TooLarge } else { HttpsError::Body(error) }
         })?;
-        Ok(Answer { status, body: body.to_bytes().to_vec() })
+        Ok(Answer { status, body: body.to_bytes().to_vec(), date })
     }
 
     fn message(&self, request: &Request) -> Result<hyper::Request<Full<Bytes>>, HttpsError> {

@@ -41,7 +41,7 @@ pub(super) fn user(user: &User, purpose: Purpose) -> Value {
     Value::Object(written)
 }
 
-fn plugin(exec: &Exec, purpose: Purpose) -> Value {
+pub(super) fn plugin(exec: &Exec, purpose: Purpose) -> Value {
     let argument = |argument: &Text| match argument {
         Text::Plain(text) => text.clone(),
         Text::Secret(secret) => purpose.text(secret),

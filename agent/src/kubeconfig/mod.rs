@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::payload::{Auth, Target};
-use crate::plan::Plan;
+use crate::plan::{Access, Credential, Plan};
 use crate::secret::Secret;
 use crate::workspace::{Workspace, WorkspaceError};
 
@@ -52,13 +52,13 @@ impl Purpose {
 
 /// The document.
 #[must_use]
-pub fn document(plan: &Plan, purpose: Purpose) -> Value {
+pub fn document(plan: &Plan, access: &Access, purpose: Purpose) -> Value {
     let target = &plan.step.target;
     json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": NAME, "cluster": cluster(target, purpose)}],
-        "users": [{"name": NAME, "user": user(&target.auth, purpose)}],
+        "clusters": [{"name": NAME, "cluster": cluster(target, access, purpose)}],
+        "users": [{"name": NAME, "user": user(&target.auth, access, purpose)}],
         "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": target.namespace}}],
         "current-context": NAME,
     })
@@ -68,14 +68,14 @@ pub fn document(plan: &Plan, purpose: Purpose) -> Value {
 ///
 /// # Errors
 /// [`WorkspaceError`] where there is no room for it.
-pub fn write(plan: &Plan, workspace: &Workspace) -> Result<PathBuf, WorkspaceError> {
-    workspace.write("kubeconfig", document(plan, Purpose::Use).to_string().as_bytes())
+pub fn write(plan: &Plan, access: &Access, workspace: &Workspace) -> Result<PathBuf, WorkspaceError> {
+    workspace.write("kubeconfig", document(plan, access, Purpose::Use).to_string().as_bytes())
 }
 
-fn cluster(target: &Target, purpose: Purpose) -> Map<String, Value> {
+fn cluster(target: &Target, access: &Access, purpose: Purpose) -> Map<String, Value> {
     let mut cluster = Map::new();
-    cluster.insert("server".into(), json!(target.server));
-    if let Some(pem) = &target.certificate_authority {
+    cluster.insert("server".into(), json!(access.server));
+    if let Some(pem) = &access.certificate_authority {
         cluster.insert("certificate-authority-data".into(), json!(STANDARD.encode(pem)));
     }
     if target.insecure_skip_tls_verify {
@@ -95,7 +95,19 @@ fn cluster(target: &Target, purpose: Purpose) -> Map<String, Value> {
     cluster
 }
 
-fn user(auth: &Auth, purpose: Purpose) -> Value {
+fn user(auth: &Auth, access: &Access, purpose: Purpose) -> Value {
+    match &access.credential {
+        Credential::Given => given(auth, purpose),
+        Credential::Token { file, .. } => json!({"tokenFile": file}),
+        Credential::Certificate { certificate_file, key_file, .. } => {
+            json!({"client-certificate": certificate_file, "client-key": key_file})
+        }
+        Credential::Plugin(exec) => json!({"exec": imported::plugin(exec, purpose)}),
+    }
+}
+
+/// The account that the payload gives.
+fn given(auth: &Auth, purpose: Purpose) -> Value {
     match auth {
         Auth::Token(token) => json!({"token": purpose.text(token)}),
         Auth::UsernamePassword { username, password } => {
@@ -110,5 +122,7 @@ fn user(auth: &Auth, purpose: Purpose) -> Value {
             json!({"tokenFile": token_file})
         }
         Auth::Kubeconfig(user) => imported::user(user, purpose),
+        // Somebody logs in with it, and what comes of that is no longer given.
+        Auth::Eks(_) => json!({}),
     }
 }

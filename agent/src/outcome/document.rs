@@ -86,8 +86,8 @@ pub(super) struct Agent {
 
 #[derive(Clone, JsonSchema, Serialize)]
 pub(super) struct TargetSummary {
-    /// The cluster's URL.
-    pub(super) server: String,
+    /// The cluster's URL; null where nobody could tell.
+    pub(super) server: Option<String>,
     /// The namespace.
     pub(super) namespace: String,
     /// The account's method, as the payload names it.
@@ -110,8 +110,10 @@ pub(super) struct ToolSummary {
 pub enum PhaseName {
     /// The payload is read, tools are found, decisions are made.
     Plan,
-    /// The supervisor starts; credentials and script are written.
+    /// The supervisor starts and makes the workspace.
     Workspace,
+    /// Somebody logs in with the account, where that is to be done.
+    Credential,
     /// The namespace is looked at, and made where it is missing.
     Namespace,
     /// The script runs.

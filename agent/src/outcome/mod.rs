@@ -5,6 +5,7 @@ mod record;
 
 use crate::causes::with_causes;
 use crate::cluster::namespace::NamespaceError;
+use crate::credential::LoginError;
 use crate::payload::Problems;
 use crate::plan::PlanError;
 use crate::script::ScriptError;
@@ -52,6 +53,9 @@ pub enum StepError {
     /// The workspace cannot be written.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
+    /// Nobody could log in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The namespace is not as the payload requires it.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -95,12 +99,19 @@ fn failed(error: &StepError) -> Verdict {
     match error {
         StepError::Refused(_) => Verdict { exit_code: 65, reason: Reason::Refused, message, hint: None },
         StepError::Plan(plan) => setup_failed(message, plan.hint()),
+        StepError::Login(LoginError::Credential(error)) => {
+            Verdict { exit_code: 69, reason: Reason::SetupFailed, message, hint: error.hint.clone() }
+        }
         StepError::Namespace(namespace) => setup_failed(message, namespace.hint.clone()),
         StepError::Supervise(SuperviseError::NotSpawned(_)) => {
             setup_failed(message, "run the interpreter by hand to see what is wrong with it".into())
         }
         StepError::Stopped(reason) => stopped(*reason),
-        StepError::Supervise(_) | StepError::Workspace(_) | StepError::Script(_) | StepError::Inventory => {
+        StepError::Supervise(_)
+        | StepError::Workspace(_)
+        | StepError::Login(LoginError::Workspace(_))
+        | StepError::Script(_)
+        | StepError::Inventory => {
             let hint = message.contains("No space left on device").then(|| {
                 "free some space there, or name another folder by TMPDIR or XDG_RUNTIME_DIR".to_owned()
             });

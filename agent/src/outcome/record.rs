@@ -72,6 +72,13 @@ impl Record {
         });
     }
 
+    /// Where the cluster was found.
+    pub fn server(&mut self, server: &str) {
+        if let Some(target) = &mut self.target {
+            target.server = Some(server.to_owned());
+        }
+    }
+
     /// What was decided.
     pub fn plan(&mut self, plan: &Plan) {
         let summary = |tool: &crate::plan::ChosenTool| ToolSummary {

@@ -11,12 +11,9 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 12] = [
-    "target.auth.eks",
+const LATER: [&str; 9] = [
     "target.auth.aks",
     "target.auth.gke",
-    "credentials",
-    "limits.login",
     "limits.memory",
     "limits.pids",
     "limits.cpu",
@@ -39,6 +36,16 @@ pub(super) struct Field<'n> {
     /// Where its name stands; without one, where the value stands.
     pub(super) key: Place,
     pub(super) node: &'n Node,
+}
+
+impl<'n> Field<'n> {
+    /// The text as it is written, unjudged, for what another field's meaning depends on.
+    pub(super) fn plain(&self) -> Option<&'n str> {
+        match &self.node.kind {
+            Kind::Scalar(scalar) => Some(&scalar.text),
+            Kind::Null | Kind::Sequence(_) | Kind::Mapping(_) | Kind::Tagged => None,
+        }
+    }
 }
 
 /// A mapping whose field names are known.

@@ -2,12 +2,14 @@
 //!
 //! `document` turns text into placed nodes, `fields` walks them, `source` reads text sources, `trust` says what a
 //! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
-//! `url` judges URLs. `user` is what an imported kubeconfig logs in with.
+//! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks` Amazon's.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
+mod account;
 mod certificate;
 mod document;
+pub mod eks;
 mod fields;
 mod pfx;
 mod problem;
@@ -25,6 +27,8 @@ use std::path::PathBuf;
 use crate::limits::Limits;
 use crate::secret::Secret;
 
+pub use account::Auth;
+pub use eks::Eks;
 pub use problem::{Problem, Problems};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
 pub use wire::{is_inherited_by_default, load};
@@ -66,10 +70,14 @@ pub struct Policy {
     pub tools: Vec<PathBuf>,
     /// Servers that the worker's own in-cluster identity may be sent to; empty: the identity is refused.
     pub in_cluster_servers: Vec<String>,
+    /// Servers that the worker's own AWS identity may be sent to; empty: the identity is refused.
+    pub eks_worker_servers: Vec<String>,
     /// The largest `limits.timeout`; `None` has no bound.
     pub max_timeout: Option<std::time::Duration>,
     /// The largest `limits.grace`; `None` has no bound.
     pub max_grace: Option<std::time::Duration>,
+    /// The largest `limits.login`; `None` has no bound.
+    pub max_login: Option<std::time::Duration>,
     /// The largest `limits.output`, in bytes; `None` has no bound.
     pub max_output: Option<u64>,
 }
@@ -113,6 +121,10 @@ pub struct Step {
     pub requires: Vec<&'static str>,
     /// Tools at a path of the payload's choice.
     pub tools: BTreeMap<&'static str, PathBuf>,
+    /// Who runs the plugin of a cloud's account.
+    pub credentials: Credentials,
+    /// Variables of the operator's that say where a login is sent, or are the worker's own account, by name.
+    pub operator: BTreeMap<String, Text>,
     /// Whether the kubeconfig is shown before the script, its secrets replaced.
     pub output_kubeconfig: bool,
     /// Bounds on the script.
@@ -121,6 +133,16 @@ pub struct Step {
     pub parts: Vec<Part>,
     /// The fields whose secret stands in the payload itself.
     pub in_clear: Vec<String>,
+}
+
+/// Who runs the plugin of a cloud's account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// The agent, before the script; it keeps the credential fresh.
+    #[default]
+    Broker,
+    /// kubectl, at every call.
+    Exec,
 }
 
 /// A part of a secret, or another writing of it.
@@ -167,8 +189,8 @@ impl Text {
 /// A cluster, and the account to use there.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// An https URL without userinfo, query and fragment.
-    pub server: String,
+    /// An https URL without userinfo, query and fragment; `None` where the account's provider is asked for it.
+    pub server: Option<String>,
     /// PEM of one or more certificates.
     pub certificate_authority: Option<String>,
     /// Never together with a certificate authority.
@@ -222,58 +244,6 @@ pub struct Proxy {
     pub leaves: Vec<Secret>,
 }
 
-/// How to log in.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// A bearer token.
-    Token(Secret),
-    /// Basic authentication.
-    UsernamePassword {
-        /// Not a secret.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
-    /// A client certificate and the key that belongs to it, both PEM.
-    ClientCertificate {
-        /// The certificate, with its chain.
-        certificate: String,
-        /// The key, not encrypted.
-        private_key: Secret,
-    },
-    /// A token file that somebody else renews; the kubeconfig names it.
-    ServiceAccount {
-        /// Absolute.
-        token_file: PathBuf,
-        /// What it holds now.
-        token: Secret,
-    },
-    /// The pod's own account.
-    InCluster {
-        /// Absolute.
-        token_file: PathBuf,
-        /// What it holds now.
-        token: Secret,
-    },
-    /// The user of an imported kubeconfig.
-    Kubeconfig(Box<User>),
-}
-
-impl Auth {
-    /// The method's name in the payload and in the result.
-    #[must_use]
-    pub fn method(&self) -> &'static str {
-        match self {
-            Self::Token(_) => "token",
-            Self::UsernamePassword { .. } => "usernamePassword",
-            Self::ClientCertificate { .. } => "clientCertificate",
-            Self::ServiceAccount { .. } => "serviceAccount",
-            Self::InCluster { .. } => "inCluster",
-            Self::Kubeconfig(_) => "kubeconfig",
-        }
-    }
-}
-
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -298,8 +268,12 @@ impl Step {
     #[must_use]
     pub fn secrets(&self) -> Vec<NamedSecret<'_>> {
         let mut all = self.target.secrets();
-        let texts =
-            [("files", &self.files), ("environment", &self.environment), ("inherited", &self.inherited)];
+        let texts = [
+            ("files", &self.files),
+            ("environment", &self.environment),
+            ("inherited", &self.inherited),
+            ("operator", &self.operator),
+        ];
         for (place, texts) in texts {
             for (name, text) in texts {
                 if let Text::Secret(secret) = text {
@@ -325,19 +299,8 @@ impl Target {
         let mut all = Vec::new();
         let mut add =
             |field: &str, secret| all.push(NamedSecret { field: format!("target.{field}"), secret });
-        match &self.auth {
-            Auth::Token(token) => add("auth.token", token),
-            Auth::UsernamePassword { password, .. } => add("auth.usernamePassword.password", password),
-            Auth::ClientCertificate { private_key, .. } => {
-                add("auth.clientCertificate.privateKey", private_key)
-            }
-            Auth::ServiceAccount { token, .. } => add("auth.serviceAccount.tokenFile", token),
-            Auth::InCluster { token, .. } => add("auth.inCluster", token),
-            Auth::Kubeconfig(user) => {
-                for (name, secret) in user.secrets() {
-                    add(&format!("auth.kubeconfig.content: {name}"), secret);
-                }
-            }
+        for (name, secret) in self.auth.secrets() {
+            add(&format!("auth.{name}"), secret);
         }
         for secret in self.proxy.iter().flat_map(|proxy| std::iter::once(&proxy.url).chain(&proxy.leaves)) {
             add("proxyUrl", secret);

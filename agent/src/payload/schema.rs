@@ -4,6 +4,8 @@
 
 #![expect(dead_code, reason = "these types are never made: they exist for what schemars derives from them")]
 
+mod eks;
+
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
@@ -69,7 +71,9 @@ struct Step {
     tools: Option<BTreeMap<Tool, String>>,
     /// true: shows the kubeconfig before the script, its secrets replaced by REDACTED.
     output_kube_config: Option<bool>,
-    /// Bounds on the script.
+    /// Who runs the plugin of a cloud's account: the agent, once, or kubectl at every call. Default: broker.
+    credentials: Option<Credentials>,
+    /// Bounds on the step.
     limits: Option<Limits>,
 }
 
@@ -131,7 +135,8 @@ enum Source {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Target {
-    /// The cluster's URL; https only. Absent with auth.inCluster and auth.kubeconfig.
+    /// The cluster's URL; https only. Absent with auth.inCluster and auth.kubeconfig. With auth.eks it may be absent:
+    /// the account finds it.
     #[schemars(regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]://[^?#@]+$"))]
     server: Option<String>,
     /// The cluster's CA: PEM, several certificates allowed, or base64 of PEM. Without it, the system's roots.
@@ -177,6 +182,17 @@ enum Auth {
     InCluster(InCluster),
     /// One context of somebody's kubeconfig.
     Kubeconfig(Kubeconfig),
+    /// An account of AWS, at a cluster of EKS.
+    Eks(eks::Eks),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum Credentials {
+    /// The agent asks the plugin before the script, and keeps the credential fresh.
+    Broker,
+    /// The kubeconfig names the plugin.
+    Exec,
 }
 
 #[derive(JsonSchema)]
@@ -249,6 +265,8 @@ struct Limits {
     timeout: Option<Duration>,
     /// The time between TERM and KILL. Default: 10s.
     grace: Option<Duration>,
+    /// How long one login of a cloud's account may take. Default: 60s.
+    login: Option<Duration>,
     /// How much the script may write to stdout and stderr together, such as 64MiB. Default: 1GiB.
     output: Option<Size>,
     /// What happens to a script that writes more: truncate drops the rest, fail ends it. Default: truncate.

@@ -21,6 +21,15 @@ pub(super) enum PathList {
     Tools,
 }
 
+/// An account of the worker's own.
+#[derive(Clone, Copy)]
+pub(super) enum Identity {
+    /// The pod's.
+    InCluster,
+    /// AWS': environment, profile, container's or instance's role.
+    EksWorker,
+}
+
 impl Reader<'_> {
     fn is_remote(&self) -> bool {
         self.surroundings.origin == Origin::Remote
@@ -45,14 +54,27 @@ impl Reader<'_> {
         self.surroundings.policy.environment.iter().any(|allowed| glob(allowed, name))
     }
 
-    /// Whether the worker's own account may be sent to this server; if not, that is told.
-    pub(super) fn may_use_in_cluster(&self, field: &Field<'_>, server: &str) -> bool {
-        let servers = &self.surroundings.policy.in_cluster_servers;
-        let same = |allowed: &String| allowed.trim_end_matches('/').eq_ignore_ascii_case(server);
-        let allowed = !self.is_remote() || servers.iter().any(same);
+    /// Whether an account of the worker's own may be sent to this server; if not, that is told. Where the server is
+    /// still to be found, only a local payload may use it.
+    pub(super) fn may_use_identity(
+        &self,
+        field: &Field<'_>,
+        identity: Identity,
+        server: Option<&str>,
+    ) -> bool {
+        let (servers, key) = match identity {
+            Identity::InCluster => (&self.surroundings.policy.in_cluster_servers, "inCluster"),
+            Identity::EksWorker => (&self.surroundings.policy.eks_worker_servers, "eksWorker"),
+        };
+        let same = |allowed: &String, server: &str| {
+            allowed.trim_end_matches('/').eq_ignore_ascii_case(server.trim_end_matches('/'))
+        };
+        let is_allowed = |server: &str| servers.iter().any(|allowed| same(allowed, server));
+        let allowed = !self.is_remote() || server.is_some_and(is_allowed);
         if !allowed {
             let told = "a remote payload must not use the worker's own account at this server";
-            self.tell_with_hint(field, told, "the operator's config allows it with [remote] inCluster = […]");
+            let hint = format!("the operator's config allows it with [remote] {key} = […]");
+            self.tell_with_hint(field, told, &hint);
         }
         allowed
     }

@@ -5,9 +5,11 @@
 
 mod auth;
 mod client_certificate;
+mod eks;
 mod inherit;
 mod kubeconfig;
 mod limits;
+mod operator;
 mod script;
 mod target;
 
@@ -19,10 +21,10 @@ pub use inherit::is_inherited_by_default;
 use super::fields::{Field, Fields, Reader};
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
-use super::{Step, Surroundings, TOOL_NAMES, document};
+use super::{Auth, Credentials, Step, Surroundings, TOOL_NAMES, document};
 use crate::secret::Secret;
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -34,6 +36,7 @@ const FIELDS: [&str; 13] = [
     "secrets",
     "requires",
     "tools",
+    "credentials",
     "outputKubeConfig",
     "limits",
 ];
@@ -63,10 +66,12 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
     let secrets = optional(&fields, "secrets", |field| secrets(reader, field));
     let requires = optional(&fields, "requires", |field| requires(reader, field));
     let tools = optional(&fields, "tools", |field| tools(reader, field));
+    let credentials = optional(&fields, "credentials", |field| credentials(reader, field, target.as_ref()));
     let output_kubeconfig = optional(&fields, "outputKubeConfig", |field| reader.truth(field));
     let limits = limits::limits(reader, fields.get("limits"));
 
     let ((name, labels), target, script) = (metadata?, target?, script?);
+    let operator = operator::read(reader, &target.target.auth);
     let mut step = Step {
         name,
         labels,
@@ -78,6 +83,8 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
         secrets: secrets?,
         requires: requires?,
         tools: tools?,
+        credentials: credentials?,
+        operator,
         output_kubeconfig: output_kubeconfig?,
         limits: limits?,
         parts: target.parts,
@@ -199,6 +206,25 @@ fn tools(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<&'static str
     });
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
+}
+
+/// Who runs the plugin; an account without one has no choice.
+fn credentials(reader: &Reader<'_>, field: &Field<'_>, target: Option<&target::Read>) -> Option<Credentials> {
+    let found = match reader.text(field)?.as_str() {
+        "broker" => Credentials::Broker,
+        "exec" => Credentials::Exec,
+        other => {
+            reader.tell(field, format!("expected broker or exec, found {}", quoted(other)));
+            return None;
+        }
+    };
+    let auth = target.map(|read| &read.target.auth);
+    if let Some(auth) = auth.filter(|auth| !matches!(auth, Auth::Eks(_))) {
+        let told = format!("auth.{} has no plugin, so that there is nothing to choose", auth.method());
+        reader.tell_with_hint(field, told, "leave credentials out");
+        return None;
+    }
+    Some(found)
 }
 
 #[cfg(test)]

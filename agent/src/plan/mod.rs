@@ -1,22 +1,24 @@
 //! Every decision of a step, with its reason, and every refusal that depends on the machine. Pure: it reads no
 //! file, no environment and no clock, and does nothing.
 
+mod access;
+pub mod eks;
+mod login;
 mod route;
+mod tools;
 
 use std::path::PathBuf;
 
+pub use access::{Access, Credential};
+pub use login::{AccountVariable, Cloud, Login, Plugin};
 pub use route::Route;
 use tooling_check::{Inventory, State, Tool, Version};
+pub use tools::{asked_of, tools_of};
 
 use jiff::Timestamp;
 
-use crate::payload::{Step, TOOL_NAMES, Text};
-
-/// The tools that every run looks for.
-const LOOKED_FOR: [&str; 6] = ["kubectl", "bash", "helm", "jq", "xargs", "base64"];
-
-/// The tools without which no step can start.
-const NEEDED: [&str; 2] = ["kubectl", "bash"];
+use crate::payload::{Auth, Step, Text};
+use tools::{Need, fault, need};
 
 /// A step that can be done, and how.
 pub struct Plan {
@@ -30,6 +32,12 @@ pub struct Plan {
     pub bash: PathBuf,
     /// How the script's kubectl will log in.
     pub route: Route,
+    /// Who logs in.
+    pub login: Login,
+    /// What the script gets of its account.
+    pub account: Vec<(String, AccountVariable)>,
+    /// What is worth a line before anything is done.
+    pub notes: Vec<String>,
 }
 
 /// A tool that was found and, where it was tried, runs.
@@ -52,6 +60,12 @@ pub enum WarningCode {
     SecretTooShort,
     /// The token that the payload gives has ended.
     CredentialEnded,
+    /// The credential cannot be renewed, and the script may outlive it.
+    CredentialNotRenewed,
+    /// A renewal of the credential failed; it is tried again.
+    RenewalFailed,
+    /// kubectl gets its credential itself, so that the masker does not know it.
+    UnknownCredential,
     /// A secret is a word that ordinary text is made of, and is masked in no other form.
     SecretCommonWord,
     /// No folder in memory could be used: credentials were written to a disk.
@@ -84,6 +98,9 @@ impl WarningCode {
             Self::ToolMissing => "ToolMissing",
             Self::SecretTooShort => "SecretTooShort",
             Self::CredentialEnded => "CredentialEnded",
+            Self::CredentialNotRenewed => "CredentialNotRenewed",
+            Self::RenewalFailed => "RenewalFailed",
+            Self::UnknownCredential => "UnknownCredential",
             Self::SecretCommonWord => "SecretCommonWord",
             Self::PrivateOnDisk => "PrivateOnDisk",
             Self::NamespaceForbidden => "NamespaceForbidden",
@@ -132,48 +149,33 @@ impl PlanError {
     }
 }
 
-/// The tools to look for: what every run does, and what this step names.
-#[must_use]
-pub fn tools_of(step: &Step) -> Vec<Tool> {
-    let named =
-        TOOL_NAMES.into_iter().filter(|name| step.requires.contains(name) || step.tools.contains_key(name));
-    let mut tools: Vec<Tool> = LOOKED_FOR.into_iter().chain(named).filter_map(Tool::named).collect();
-    tools.sort_unstable();
-    tools.dedup();
-    tools
-}
-
 impl Plan {
     /// Decides.
     ///
     /// # Errors
     /// Every tool that is needed and not usable, at once.
     pub fn new(step: Step, inventory: &Inventory, now: Timestamp) -> Result<Self, PlanError> {
-        let route = Route::new(&step.target.auth);
         let (mut tools, mut warnings, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for finding in inventory.iter() {
-            let name = finding.tool.name();
-            let message = match &finding.state {
-                State::Usable { path, version } => {
-                    tools.push(ChosenTool { name, path: path.clone(), version: known(version) });
-                    continue;
+            if let State::Usable { path, version } = &finding.state {
+                let name = finding.tool.name();
+                tools.push(ChosenTool { name, path: path.clone(), version: known(version) });
+            }
+            match (need(finding.tool, &step), fault(finding)) {
+                (_, None) | (Need::Plugin, Some(_)) => {}
+                (Need::Must, Some(fault)) => faults.push(fault),
+                (Need::May, Some(ToolFault { message, hint })) => {
+                    warnings.push(Warning { code: WarningCode::ToolMissing, message, hint: Some(hint) });
                 }
-                State::Missing => format!("{name} is not on the PATH"),
-                State::Unusable { path, fault } => format!("{name} at {} {fault}", path.display()),
-            };
-            let by_path = format!("or name another in the payload (tools: {{{name}: /path/to/{name}}})");
-            let hint = finding.hint().map_or_else(|| by_path.clone(), |hint| format!("{hint}; {by_path}"));
-            if NEEDED.contains(&name) || step.requires.contains(&name) || step.tools.contains_key(name) {
-                faults.push(ToolFault { message, hint });
-            } else {
-                warnings.push(Warning { code: WarningCode::ToolMissing, message, hint: Some(hint) });
             }
         }
+        let chosen = Chosen::of(&step, inventory).map_err(|found| faults.extend(found));
         let bash = tools.iter().find(|tool| tool.name == "bash").map(|tool| tool.path.clone());
-        match bash {
-            Some(bash) if faults.is_empty() => {
-                warnings.extend(ended(&route, now));
-                Ok(Self { step, tools, warnings, bash, route })
+        match (bash, chosen) {
+            (Some(bash), Ok(Chosen { login, account, reason, notes })) if faults.is_empty() => {
+                let route = Route::new(&step, &login, reason);
+                warnings.extend(route.warnings(&login, now));
+                Ok(Self { step, tools, warnings, bash, route, login, account, notes })
             }
             _ => Err(PlanError(faults)),
         }
@@ -186,16 +188,37 @@ impl Plan {
     }
 }
 
-/// The step can still run: it may be there to debug just this.
-fn ended(route: &Route, now: Timestamp) -> Option<Warning> {
-    let until = route.until.filter(|until| *until <= now && !route.is_renewed)?;
-    Some(Warning {
-        code: WarningCode::CredentialEnded,
-        message: format!("the token of target.auth.{} ended at {until}", route.method),
-        hint: Some("make a new one, such as by kubectl create token ACCOUNT --duration 1h".into()),
-    })
+/// What was decided about the login.
+struct Chosen {
+    login: Login,
+    account: Vec<(String, AccountVariable)>,
+    /// Why it is this plugin; `None` where there is none.
+    reason: Option<String>,
+    notes: Vec<String>,
 }
 
+impl Chosen {
+    fn of(step: &Step, inventory: &Inventory) -> Result<Self, Vec<ToolFault>> {
+        let version = match inventory.get(Tool::Kubectl).map(|finding| &finding.state) {
+            Some(State::Usable { version, .. }) => version,
+            // The step cannot start, which is told; what is decided on top of that is not used.
+            _ => &Version::NotAsked,
+        };
+        match &step.target.auth {
+            Auth::Eks(account) => eks::choose(account, step, inventory, version),
+            Auth::Token(_)
+            | Auth::UsernamePassword { .. }
+            | Auth::ClientCertificate { .. }
+            | Auth::ServiceAccount { .. }
+            | Auth::InCluster { .. }
+            | Auth::Kubeconfig(_) => {
+                Ok(Self { login: Login::Given, account: Vec::new(), reason: None, notes: Vec::new() })
+            }
+        }
+    }
+}
+
+/// A version as results tell it.
 fn known(version: &Version) -> Option<String> {
     match version {
         Version::Known { major, minor, patch, .. } => Some(format!("{major}.{minor}.{patch}")),

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::payload::Text;
-use crate::plan::{Plan, search_path};
+use crate::plan::{AccountVariable, Plan, search_path};
 use crate::supervise::Command;
 use crate::workspace::{Workspace, WorkspaceError, write_private};
 
@@ -73,6 +73,8 @@ pub enum Variable<'a> {
     Inherited(&'a Text),
     /// The step's surroundings.
     Own(Own),
+    /// The account.
+    Account(&'a AccountVariable),
     /// The payload.
     Payload(&'a Text),
 }
@@ -94,7 +96,8 @@ pub enum Own {
     Kuberc,
 }
 
-/// The script's variables by name: inherited ones, then the step's surroundings, then the payload's, which win.
+/// The script's variables by name: inherited ones, then the step's surroundings, then the account's, then the
+/// payload's, which win.
 #[must_use]
 pub fn variables(plan: &Plan) -> BTreeMap<&str, Variable<'_>> {
     const OWN: [(&str, Own); 5] = [
@@ -107,15 +110,19 @@ pub fn variables(plan: &Plan) -> BTreeMap<&str, Variable<'_>> {
     let step = &plan.step;
     let inherited = step.inherited.iter().map(|(name, text)| (name.as_str(), Variable::Inherited(text)));
     let own = OWN.map(|(name, own)| (name, Variable::Own(own)));
+    let account = plan.account.iter().map(|(name, one)| (name.as_str(), Variable::Account(one)));
     let payload = step.environment.iter().map(|(name, text)| (name.as_str(), Variable::Payload(text)));
     let path = ("PATH", Variable::Own(Own::Path));
-    inherited.chain(own).chain(payload).chain([path]).collect()
+    inherited.chain(own).chain(account).chain(payload).chain([path]).collect()
 }
 
 fn environment(plan: &Plan, kubeconfig: &Path, workspace: &Workspace) -> BTreeMap<String, String> {
     let (step, folders) = (&plan.step, workspace.folders());
     let value = |variable: Variable<'_>| match variable {
-        Variable::Inherited(text) | Variable::Payload(text) => text.expose().to_owned(),
+        Variable::Inherited(text)
+        | Variable::Payload(text)
+        | Variable::Account(AccountVariable::Text(text)) => text.expose().to_owned(),
+        Variable::Account(AccountVariable::Private(name)) => workspace.path(name).display().to_string(),
         Variable::Own(Own::Path) => format!("{}:{}", folders.tools().display(), search_path(step)),
         Variable::Own(Own::Tmpdir) => folders.temporary().display().to_string(),
         Variable::Own(Own::Kubeconfig) => kubeconfig.display().to_string(),

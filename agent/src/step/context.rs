@@ -10,13 +10,14 @@ use tooling_check::Inventory;
 use super::output::{Budget, ScriptOutput};
 use super::tools;
 use crate::cluster::{Kubectl, namespace};
+use crate::credential::{Keeper, News};
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::{Limits, READER_PATIENCE};
 use crate::log::{Level, Line, Log};
 use crate::mask::{self, Hidden, Masker, TooShort};
 use crate::outcome::{Reason, Record, StepError, StepResult, Verdict};
 use crate::payload::Step;
-use crate::plan::{Plan, Warning, WarningCode};
+use crate::plan::{Access, Plan, Warning, WarningCode};
 use crate::supervise::{self, Command, Ended, Ending, Left, StopReason, SuperviseError, Supervisor, Tree};
 use crate::workspace::Workspace;
 
@@ -100,10 +101,11 @@ impl<'a> Context<'a> {
         self.say(format!(
             "step {} on {}, namespace {}, as {}",
             step.name,
-            target.server,
+            target.server.as_deref().unwrap_or("a cluster that its account finds"),
             target.namespace,
             target.auth.method()
         ));
+        plan.notes.iter().for_each(|note| self.say(note.clone()));
         let version = kubectl.version.as_deref().unwrap_or("of unknown version");
         self.say(format!("kubectl {version} at {}", kubectl.path.display()));
         for tool in &plan.tools {
@@ -127,19 +129,37 @@ impl<'a> Context<'a> {
     }
 
     /// Shows the kubeconfig where the payload asks for it. The secrets are left out when it is made, not masked.
-    pub(super) fn show_kubeconfig(&self, plan: &Plan) {
+    pub(super) fn show_kubeconfig(&self, plan: &Plan, access: &Access) {
         if plan.step.output_kubeconfig {
             self.say(format!(
                 "the kubeconfig:\n{}",
-                kubeconfig::yaml(&kubeconfig::document(plan, Purpose::Show))
+                kubeconfig::yaml(&kubeconfig::document(plan, access, Purpose::Show))
             ));
         }
+    }
+
+    /// The masker of the step's log.
+    pub(super) fn masker(&self) -> Masker {
+        self.masker.clone()
+    }
+
+    /// Has somebody log in, where that is to be done. A stop ends that at once.
+    pub(super) async fn log_in(&mut self, keeper: &mut Keeper<'_>) -> Result<Access, StepError> {
+        let (access, heard) = tokio::select! {
+            biased;
+            Some(reason) = self.stops.recv() => return Err(StepError::Stopped(reason)),
+            done = keeper.log_in() => done?,
+        };
+        heard.into_iter().for_each(|line| self.say(line));
+        self.record.server(&access.server);
+        Ok(access)
     }
 
     /// Sees to the namespace with what the script will have. A stop ends that at once.
     pub(super) async fn ensure_namespace(
         &mut self,
         plan: &Plan,
+        access: &Access,
         script: &Command,
         program: &Path,
     ) -> Result<(), StepError> {
@@ -153,7 +173,7 @@ impl<'a> Context<'a> {
         let ensured = tokio::select! {
             biased;
             Some(reason) = self.stops.recv() => return Err(StepError::Stopped(reason)),
-            ensured = namespace::ensure(plan, &kubectl, mask) => ensured?,
+            ensured = namespace::ensure(plan, access, &kubectl, mask) => ensured?,
         };
         if ensured.created {
             self.say(format!("namespace {} was not there and has been made", plan.step.target.namespace));
@@ -170,13 +190,23 @@ impl<'a> Context<'a> {
     }
 
     /// Runs the script; its output is masked and written as it comes.
-    pub(super) async fn run_script(&mut self, command: Command, limits: &Limits) -> Result<Ended, StepError> {
+    /// Meanwhile the credential is kept fresh.
+    pub(super) async fn run_script(
+        &mut self,
+        command: Command,
+        limits: &Limits,
+        keeper: &mut Keeper<'_>,
+    ) -> Result<Ended, StepError> {
         let budget = Budget::new(limits, self.stop.clone());
         let outputs = [self.log.stdout(), self.log.stderr()]
             .map(|sink| ScriptOutput::new(Arc::clone(&budget), self.masker.stream(), sink));
         self.budget = Some(budget);
         let supervisor = self.supervisor.as_mut().ok_or(SuperviseError::Gone)?;
-        Ok(supervisor.run(command, outputs, limits, &mut self.stops).await?)
+        let (log, warnings) = (self.log, &mut self.record.warnings);
+        tokio::select! {
+            ended = supervisor.run(command, outputs, limits, &mut self.stops) => Ok(ended?),
+            never = keeper.keep(|news| tell(log, warnings, news)) => match never {},
+        }
     }
 
     /// Writes out what the script has written. A reader that does not read gets a bounded time after a stop.
@@ -269,9 +299,31 @@ impl<'a> Context<'a> {
     }
 
     fn say_warning(&self, warning: &Warning) {
-        let Warning { code, message, hint } = warning.clone();
-        self.log.say(&Line { level: Level::Warning, code: Some(code.name()), message, hint });
+        self.log.say(&warning_line(warning));
     }
+}
+
+/// Tells what comes of a renewal; a failure is noted once, however often it is tried again.
+fn tell(log: &Log, warnings: &mut Vec<Warning>, news: News) {
+    match news {
+        News::Heard(lines) => lines.into_iter().for_each(|line| log.say(&Line::info(line))),
+        News::Failed { error, until, failures } => {
+            let warning = Warning {
+                code: WarningCode::RenewalFailed,
+                message: format!("the credential, which ends at {until}, was not renewed: {}", error.message),
+                hint: error.hint,
+            };
+            log.say(&warning_line(&warning));
+            if failures == 1 {
+                warnings.push(warning);
+            }
+        }
+    }
+}
+
+fn warning_line(warning: &Warning) -> Line {
+    let Warning { code, message, hint } = warning.clone();
+    Line { level: Level::Warning, code: Some(code.name()), message, hint }
 }
 
 /// Waits as long as the reader of the log is waited for: without end while nobody stops the step, and a bounded

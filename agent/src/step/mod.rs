@@ -7,6 +7,7 @@ pub mod tools;
 
 use std::path::PathBuf;
 
+use crate::credential::Keeper;
 use crate::outcome::{PhaseName, StepError, StepResult, Verdict, verdict};
 use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
@@ -70,17 +71,21 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     context.record.phase(PhaseName::Workspace);
     let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
     let workspace = supervisor.prepare(request.preparation(&plan.step.name)).await?;
-    let kubeconfig = kubeconfig::write(&plan, &workspace)?;
-    let command = script::stage(&plan, &kubeconfig, &workspace)?;
     context.check_memory(&workspace);
-    context.show_kubeconfig(&plan);
+
+    context.record.phase(PhaseName::Credential);
+    let mut keeper = Keeper::new(&plan, &workspace, &request.program, context.masker());
+    let access = context.log_in(&mut keeper).await?;
+    let kubeconfig = kubeconfig::write(&plan, &access, &workspace)?;
+    let command = script::stage(&plan, &kubeconfig, &workspace)?;
+    context.show_kubeconfig(&plan, &access);
 
     context.record.phase(PhaseName::Namespace);
-    context.ensure_namespace(&plan, &command, &request.program).await?;
+    context.ensure_namespace(&plan, &access, &command, &request.program).await?;
     context.still_wanted()?;
 
     context.record.phase(PhaseName::Script);
-    let ended = context.run_script(command, &plan.step.limits).await?;
+    let ended = context.run_script(command, &plan.step.limits, &mut keeper).await?;
 
     context.record.phase(PhaseName::Log);
     context.write_out(ended).await

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use tooling_check::{Inventory, Search, Tool};
 
 use crate::payload::Step;
-use crate::plan::{search_path, tools_of};
+use crate::plan::{asked_of, search_path, tools_of};
 
 /// The search: for the tools of this step, on its script's PATH, with what `memory` knows of them.
 pub fn search(step: &Step, memory: Option<&Path>) -> impl FnOnce() -> Inventory + Send + use<> {
-    let tools = tools_of(step);
+    let (tools, asked) = (tools_of(step), asked_of(step));
     let chosen =
         step.tools.iter().filter_map(|(name, path)| Some((Tool::named(name)?, path.clone()))).collect();
     let path = OsString::from(search_path(step));
@@ -19,7 +19,7 @@ pub fn search(step: &Step, memory: Option<&Path>) -> impl FnOnce() -> Inventory 
     let memory = memory.and_then(made);
     move || {
         let (home, memory) = (home.as_deref(), memory.as_deref());
-        let search = Search { home, memory, ..Search::new(&path, &chosen) };
+        let search = Search { home, memory, asked: &asked, ..Search::new(&path, &chosen) };
         tooling_check::inventory(&tools, &search)
     }
 }

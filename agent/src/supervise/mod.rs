@@ -2,6 +2,7 @@
 //! decides with `state` what follows from what happened. The loop is select, decide, do.
 
 pub mod aftermath;
+pub mod call;
 mod cgroup;
 mod control;
 mod members;

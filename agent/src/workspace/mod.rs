@@ -173,6 +173,33 @@ impl Workspace {
         &self.folders
     }
 
+    /// Where a file of `private` lies, or would lie.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folders.private.join(name)
+    }
+
+    /// Writes a file of mode 0600 into `private`, whole and at once: whoever reads it meets the old one or the new
+    /// one. Gives its path. The name may lie in a folder, which is made.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Write`].
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<PathBuf, WorkspaceError> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(WorkspaceError::at(folder))?;
+        }
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        let new = PathBuf::from(new);
+        // One that is there is a try that failed half-way.
+        drop(std::fs::remove_file(&new));
+        write_private(&new, content)?;
+        std::fs::rename(&new, &path).map_err(WorkspaceError::at(&path))?;
+        Ok(path)
+    }
+
     /// Writes a file of mode 0600 into `private`, and gives its path.
     ///
     /// # Errors

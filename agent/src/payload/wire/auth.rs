@@ -4,16 +4,17 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use super::{client_certificate, kubeconfig};
+use super::{client_certificate, eks, kubeconfig};
 use crate::payload::certificate::{self, Fault};
 use crate::payload::fields::{Field, Reader};
 use crate::payload::problem::listed;
+use crate::payload::trust::Identity;
 use crate::payload::url::{self, is_dns_label};
 use crate::payload::{Auth, Part};
 use crate::secret::Secret;
 
-const METHODS: [&str; 6] =
-    ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster", "kubeconfig"];
+const METHODS: [&str; 7] =
+    ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster", "kubeconfig", "eks"];
 
 /// The largest token or CA file that is read; etcd takes no object above 1.5 MB.
 pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
@@ -22,6 +23,8 @@ pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
 pub(super) enum Account {
     /// An account for the server that the payload names.
     Own(Own),
+    /// A cloud's account, which can find its server itself.
+    Cloud(Auth),
     /// The pod's own, which brings its server; `None` where it could not be read.
     Pod(Option<Pod>),
     /// Somebody's kubeconfig, which brings its server too; `None` where it could not be read.
@@ -44,12 +47,13 @@ pub(super) struct Pod {
     pub(super) namespace: String,
 }
 
-pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Account {
+/// Reads the account; `server` is the payload's, where it has one.
+pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>, server: Option<&str>) -> Account {
     let Some(fields) = reader.fields(field, &METHODS) else { return Account::Unreadable };
     let names: Vec<&str> = fields.found().iter().map(|(name, _)| *name).collect();
     // Every method that is there is read, so that its own problems are told as well.
     let mut accounts: Vec<Account> =
-        fields.found().iter().map(|(name, field)| method(reader, name, field)).collect();
+        fields.found().iter().map(|(name, field)| method(reader, name, field, server)).collect();
     let has_unknown = reader.entries_count(field) > names.len();
     match (accounts.pop(), names.as_slice()) {
         (Some(account), [_]) => account,
@@ -62,7 +66,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Account {
     }
 }
 
-fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>) -> Account {
+fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>, server: Option<&str>) -> Account {
     let bare = |auth: Option<Auth>| auth.map(|auth| Own { auth, parts: Vec::new() });
     let own = match name {
         "token" => {
@@ -71,6 +75,10 @@ fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>) -> Account {
         "usernamePassword" => bare(username_password(reader, field)),
         "clientCertificate" => client_certificate::read(reader, field),
         "serviceAccount" => bare(service_account(reader, field)),
+        "eks" => {
+            let eks = eks::read(reader, field, server).map(|eks| Auth::Eks(Box::new(eks)));
+            return eks.map_or(Account::Unreadable, Account::Cloud);
+        }
         "kubeconfig" => return Account::Imported(kubeconfig::read(reader, field).map(Box::new)),
         _ => return Account::Pod(in_cluster(reader, field)),
     };
@@ -164,7 +172,7 @@ pub(super) fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u
 fn in_cluster(reader: &Reader<'_>, field: &Field<'_>) -> Option<Pod> {
     reader.fields(field, &[])?;
     let server = pod_server(reader, field)?;
-    if !reader.may_use_in_cluster(field, &server) {
+    if !reader.may_use_identity(field, Identity::InCluster, Some(&server)) {
         return None;
     }
     let folder = std::path::absolute(&reader.surroundings.service_account_folder).ok()?;

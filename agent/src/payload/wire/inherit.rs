@@ -92,7 +92,8 @@ fn take(inherited: &mut BTreeMap<String, Text>, environment: &Environment, patte
     }
 }
 
-fn judged(name: &str, value: &str) -> Text {
+/// A variable of the agent's; one named like a secret is one.
+pub(super) fn judged(name: &str, value: &str) -> Text {
     let capitals = name.to_uppercase();
     let is_secret = SECRET_NAMES.iter().any(|pattern| glob(pattern, &capitals))
         || is_proxy(name) && loose_userinfo(value).is_some();

@@ -14,7 +14,7 @@ pub(super) fn limits(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<L
     let policy = &reader.surroundings.policy;
     let default = defaults(reader);
     let Some(field) = field else { return Some(default) };
-    let fields = reader.fields(field, &["timeout", "grace", "output", "outputPolicy"])?;
+    let fields = reader.fields(field, &["timeout", "grace", "login", "output", "outputPolicy"])?;
     let timeout = fields.get("timeout").map(|field| {
         let timeout = duration(reader, field, policy.max_timeout)?;
         if timeout.is_zero() {
@@ -28,11 +28,19 @@ pub(super) fn limits(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<L
         Some(timeout)
     });
     let grace = fields.get("grace").map(|field| duration(reader, field, policy.max_grace));
+    let login = fields.get("login").map(|field| {
+        let login = duration(reader, field, policy.max_login)?;
+        if login.is_zero() {
+            reader.tell(field, "must be longer than 0s");
+        }
+        (!login.is_zero()).then_some(login)
+    });
     let output = fields.get("output").map(|field| size(reader, field, policy.max_output));
     let output_policy = fields.get("outputPolicy").map(|field| output_policy(reader, field));
     Some(Limits {
         timeout: timeout.map_or(Some(default.timeout), |timeout| timeout.map(Some))?,
         grace: grace.unwrap_or(Some(default.grace))?,
+        login: login.unwrap_or(Some(default.login))?,
         output: output.unwrap_or(Some(default.output))?,
         output_policy: output_policy.unwrap_or(Some(default.output_policy))?,
     })
@@ -45,6 +53,7 @@ fn defaults(reader: &Reader<'_>) -> Limits {
     Limits {
         timeout: reader.bound(policy.max_timeout),
         grace: reader.bound(policy.max_grace).map_or(default.grace, |most| most.min(default.grace)),
+        login: reader.bound(policy.max_login).map_or(default.login, |most| most.min(default.login)),
         output: reader.bound(policy.max_output).map_or(default.output, |most| most.min(default.output)),
         output_policy: default.output_policy,
     }

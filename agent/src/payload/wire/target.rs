@@ -1,6 +1,6 @@
 //! `target`: server, trust, proxy, namespace; the account is `auth`'s.
 
-use super::auth::{self, Account};
+use super::auth::{self, Account, Own};
 use super::inherit;
 use crate::payload::certificate;
 use crate::payload::fields::{Field, Fields, Reader};
@@ -32,7 +32,8 @@ pub(super) struct Read {
 
 /// How to reach the cluster.
 pub(super) struct Connection {
-    pub(super) server: String,
+    /// `None` where the account's provider is asked for it.
+    pub(super) server: Option<String>,
     pub(super) certificate_authority: Option<String>,
     pub(super) insecure_skip_tls_verify: bool,
     pub(super) tls_server_name: Option<String>,
@@ -41,11 +42,13 @@ pub(super) struct Connection {
 
 pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
     let fields = reader.fields(field, &FIELDS)?;
-    let account = fields.required("auth", reader).map(|field| auth::read(reader, field));
+    let given = fields.get("server").and_then(|field| field.plain());
+    let account = fields.required("auth", reader).map(|field| auth::read(reader, field, given));
     let connection = match &account {
         Some(Account::Pod(_)) => absent(reader, &fields, "inCluster"),
         Some(Account::Imported(_)) => absent(reader, &fields, "kubeconfig"),
-        Some(Account::Own(_) | Account::Unreadable) | None => connection(reader, &fields),
+        Some(Account::Cloud(_)) => connection(reader, &fields, Server::MayBeFound),
+        Some(Account::Own(_) | Account::Unreadable) | None => connection(reader, &fields, Server::Required),
     };
     let namespace = fields.get("namespace").map(|field| namespace(reader, field));
     let policy =
@@ -55,7 +58,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
         Account::Pod(pod) => {
             let pod = pod?;
             let target = Target {
-                server: pod.server,
+                server: Some(pod.server),
                 certificate_authority: Some(pod.certificate_authority),
                 insecure_skip_tls_verify: false,
                 tls_server_name: None,
@@ -80,21 +83,28 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
             };
             Some(Read { target, parts: imported.parts })
         }
-        Account::Own(own) => {
-            let (connection, namespace) = (connection?, namespace.unwrap_or(Some("default".into()))?);
-            let target = Target {
-                server: connection.server,
-                certificate_authority: connection.certificate_authority,
-                insecure_skip_tls_verify: connection.insecure_skip_tls_verify,
-                tls_server_name: connection.tls_server_name,
-                proxy: connection.proxy,
-                namespace,
-                namespace_policy: policy?,
-                auth: own.auth,
-            };
-            Some(Read { target, parts: own.parts })
-        }
+        Account::Cloud(auth) => own_target(Own { auth, parts: Vec::new() }, connection?, namespace, policy?),
+        Account::Own(own) => own_target(own, connection?, namespace, policy?),
     }
+}
+
+fn own_target(
+    own: Own,
+    connection: Connection,
+    namespace: Option<Option<String>>,
+    namespace_policy: NamespacePolicy,
+) -> Option<Read> {
+    let target = Target {
+        server: connection.server,
+        certificate_authority: connection.certificate_authority,
+        insecure_skip_tls_verify: connection.insecure_skip_tls_verify,
+        tls_server_name: connection.tls_server_name,
+        proxy: connection.proxy,
+        namespace: namespace.unwrap_or(Some("default".into()))?,
+        namespace_policy,
+        auth: own.auth,
+    };
+    Some(Read { target, parts: own.parts })
 }
 
 /// An account that brings its own connection takes none from the payload.
@@ -105,8 +115,18 @@ fn absent(reader: &Reader<'_>, fields: &Fields<'_>, method: &str) -> Option<Conn
     None
 }
 
-fn connection(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Connection> {
-    let server = fields.required("server", reader).and_then(|field| server(reader, field));
+/// Whether a target needs a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Required,
+    MayBeFound,
+}
+
+fn connection(reader: &Reader<'_>, fields: &Fields<'_>, need: Server) -> Option<Connection> {
+    let server = match fields.get("server") {
+        None if need == Server::MayBeFound => Some(None),
+        _ => fields.required("server", reader).and_then(|field| server(reader, field)).map(Some),
+    };
     let authority = fields
         .get("certificateAuthority")
         .map(|field| authority(reader, field, &reader.source(field)?.bytes));

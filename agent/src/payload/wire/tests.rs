@@ -1,7 +1,8 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx` and `kubeconfig` those of
-//! these two, `remote` those of trust.
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig` and
+//! `eks` those of these, `remote` those of trust.
 
 mod account;
+mod eks;
 mod kubeconfig;
 mod pfx;
 mod remote;
@@ -112,7 +113,7 @@ fn with(more: &str) -> String {
 fn a_small_payload_gets_the_defaults() {
     let step = Place::new().step(GOOD);
     assert_eq!(step.name, "deploy");
-    assert_eq!(step.target.server, "https://k8s.example:6443");
+    assert_eq!(step.target.server.as_deref().unwrap_or_default(), "https://k8s.example:6443");
     assert_eq!(step.target.namespace, "default");
     assert_eq!(step.target.auth.method(), "token");
     assert!(!step.target.insecure_skip_tls_verify);
@@ -255,7 +256,7 @@ fn missing_and_unknown_fields_are_told() {
 #[test]
 fn fields_of_later_versions_are_unknown_and_say_so() {
     let later = "unknown field; hint: this version of kubestep does not know it yet";
-    let at_the_end = ["credentials: exec", "notBefore: x", "concurrencyKey: x", "retry: {}"];
+    let at_the_end = ["notBefore: x", "concurrencyKey: x", "retry: {}"];
     for field in at_the_end {
         let name = field.split(':').next().unwrap();
         assert_eq!(Place::new().problems(with(field)), format!("deploy.yaml:11:1: {name}: {later}"));
@@ -263,7 +264,7 @@ fn fields_of_later_versions_are_unknown_and_say_so() {
     let limits = with("limits: {memory: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[
-        ("token: hunter22-token", "eks: {}", &format!("8:5: target.auth.eks: {later}")),
+        ("token: hunter22-token", "aks: {}", &format!("8:5: target.auth.aks: {later}")),
         ("body:", "syntax: python\n  body:", "10:11: script.syntax: expected \"bash\", found \"python\"; hint: this version of kubestep does not know it yet"),
         ("body:", "syntax: bahs\n  body:", "10:11: script.syntax: expected \"bash\", found \"bahs\"; did you mean \"bash\"?"),
     ]);

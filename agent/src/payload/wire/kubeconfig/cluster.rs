@@ -50,7 +50,7 @@ pub(super) fn read(inner: &Reader<'_>, field: &Field<'_>) -> Option<Cluster> {
         .filled("proxy-url")
         .map(|field| target::proxy(inner, field, Secret::new(inner.filled_text(field)?)));
     let connection = Connection {
-        server: server?,
+        server: Some(server?),
         certificate_authority: present(authority)?,
         insecure_skip_tls_verify: insecure.unwrap_or(Some(false))?,
         tls_server_name: present(tls_server_name)?,

@@ -99,7 +99,7 @@ fn trust_and_names_of_a_target_are_judged() {
 
 #[test]
 fn exactly_one_method_is_chosen() {
-    let one_of = "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster, kubeconfig";
+    let one_of = "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster, kubeconfig, eks";
     Place::new().refuses(&[
         (TOKEN, "token: a\n    inCluster: {}", &format!("8:5: target.auth: {one_of}; found token and inCluster\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_HOST is not set; hint: auth.inCluster works inside of a pod only\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_PORT is not set; hint: auth.inCluster works inside of a pod only")),
         ("auth:\n    token: hunter22-token", "auth: {}", &format!("7:9: target.auth: {one_of}; found none")),
@@ -161,7 +161,10 @@ fn in_cluster_takes_everything_from_the_pod() {
         .file("account/ca.crt", &pem)
         .file("account/namespace", "shop");
     let target = place.step(in_cluster("")).target;
-    assert_eq!((target.server.as_str(), target.namespace.as_str()), ("https://[fd00::1]:6443", "shop"));
+    assert_eq!(
+        (target.server.as_deref().unwrap_or_default(), target.namespace.as_str()),
+        ("https://[fd00::1]:6443", "shop")
+    );
     assert_eq!(target.certificate_authority.as_deref(), Some(pem.as_str()));
     assert!(matches!(&target.auth, Auth::InCluster { token, .. } if token.expose() == "hunter22-pod"));
     assert_eq!(place.step(in_cluster("  namespace: other\n")).target.namespace, "other");

@@ -73,12 +73,15 @@ fn refuses(place: &Place, cases: &[(String, &str)]) {
 fn one_context_is_cut_out() {
     let place = Place::new().file("config", DOCUMENT);
     let step = place.step(payload("{content: {fromFile: config}}"));
-    assert_eq!((step.target.server.as_str(), step.target.namespace.as_str()), ("https://blue:6443", "shop"));
+    assert_eq!(
+        (step.target.server.as_deref().unwrap_or_default(), step.target.namespace.as_str()),
+        ("https://blue:6443", "shop")
+    );
     assert_eq!(user(&step).token.as_ref().unwrap().expose(), "hunter22-admin");
     assert_eq!(step.target.auth.method(), "kubeconfig");
     let step = place.step(payload("{content: {fromFile: config}, context: green-other}"));
     assert_eq!(
-        (step.target.server.as_str(), step.target.namespace.as_str()),
+        (step.target.server.as_deref().unwrap_or_default(), step.target.namespace.as_str()),
         ("https://green:6443", "default")
     );
     let other = payload("{content: {fromFile: config}}").replace("target:\n", "target:\n  namespace: own\n");

@@ -1,0 +1,40 @@
+//! The operator's variables that say where a cloud's login is sent, or are the worker's own account (payload.md 0).
+//!
+//! Promise: a payload can neither set nor change them; what is named like a secret is one.
+
+use std::collections::BTreeMap;
+
+use super::inherit::judged;
+use crate::payload::eks::AwsCredentials;
+use crate::payload::fields::Reader;
+use crate::payload::trust::glob_os;
+use crate::payload::{Auth, Text};
+
+/// For every account of AWS.
+const AWS: [&str; 3] = ["AWS_ENDPOINT_URL_EKS", "AWS_ENDPOINT_URL_STS", "AWS_CA_BUNDLE"];
+
+/// For the worker's own: its keys, profile, container's or instance's role.
+const AWS_WORKER: [&str; 1] = ["AWS_*"];
+
+pub(super) fn read(reader: &Reader<'_>, auth: &Auth) -> BTreeMap<String, Text> {
+    let patterns: &[&str] = match auth {
+        Auth::Eks(eks) if matches!(eks.credentials, AwsCredentials::Worker) => &AWS_WORKER,
+        Auth::Eks(_) => &AWS,
+        Auth::Token(_)
+        | Auth::UsernamePassword { .. }
+        | Auth::ClientCertificate { .. }
+        | Auth::ServiceAccount { .. }
+        | Auth::InCluster { .. }
+        | Auth::Kubeconfig(_) => &[],
+    };
+    let named = |name: &std::ffi::OsStr| patterns.iter().any(|pattern| glob_os(pattern, name));
+    let environment = &reader.surroundings.environment;
+    let found = environment.iter().filter(|(name, value)| named(name) && !value.is_empty());
+    let text = found.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+    text.map(|(name, value)| (name.to_owned(), judged_operator(name, value))).collect()
+}
+
+/// A file's name is no secret, whatever the file holds.
+fn judged_operator(name: &str, value: &str) -> Text {
+    if name.ends_with("_FILE") { Text::Plain(value.to_owned()) } else { judged(name, value) }
+}
