@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::check::Report;
 use crate::check::wanted::{Profile, Requirement, Wanted, server};
+use crate::check::{Refusal, Report};
 use crate::inventory::{Inventory, Search, inventory};
 use crate::prove::prove;
 use crate::report::{Format, Style, capabilities, json, junit, markdown, text};
@@ -79,13 +80,36 @@ pub struct Surroundings {
     pub columns: Option<usize>,
 }
 
+/// A step's own judgement of what was found.
+pub type Judge = Box<dyn FnOnce(&Inventory) -> Vec<Refusal>>;
+
 /// What is asked, and where it comes from.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Question {
     /// What is wanted.
     pub wanted: Wanted,
     /// Paths that beat the PATH.
     pub chosen: BTreeMap<Tool, PathBuf>,
+    /// Who else judges.
+    pub judge: Option<Judge>,
+}
+
+/// A report, and the exit code that goes with it.
+pub struct Told {
+    /// For standard output.
+    pub text: String,
+    /// 0 to 3.
+    pub code: u8,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+#[error("{says}")]
+pub struct Failure {
+    /// For a person.
+    pub says: String,
+    /// [`USAGE`] or [`SOFTWARE`].
+    pub code: u8,
 }
 
 impl CheckArguments {
@@ -99,20 +123,31 @@ impl CheckArguments {
 /// Looks, judges, prints, and gives the exit code.
 #[must_use]
 pub fn run(arguments: &CheckArguments, question: Question, surroundings: &Surroundings) -> u8 {
-    let own = match arguments.rules.as_deref().map(read_rules).transpose() {
-        Ok(own) => own,
-        Err(told) => return complain(&told, USAGE),
+    let told = match check(arguments, question, surroundings) {
+        Ok(told) => told,
+        Err(failure) => return complain(&failure.says, failure.code),
     };
-    let rules = own.as_ref().unwrap_or_else(|| Rules::embedded());
-    match report(arguments, question, surroundings, rules) {
-        Ok((told, code)) => match io::stdout().write_all(told.as_bytes()).and_then(|()| io::stdout().flush())
-        {
-            Ok(()) => code,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => CLOSED,
-            Err(error) => complain(&format!("standard output cannot be written: {error}"), SOFTWARE),
-        },
-        Err(told) => complain(&told, SOFTWARE),
+    let mut stdout = io::stdout();
+    match stdout.write_all(told.text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => told.code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => CLOSED,
+        Err(error) => complain(&format!("standard output cannot be written: {error}"), SOFTWARE),
     }
+}
+
+/// Looks and judges.
+///
+/// # Errors
+/// Rules that cannot be read, and what keeps a proof from being made.
+pub fn check(
+    arguments: &CheckArguments,
+    question: Question,
+    surroundings: &Surroundings,
+) -> Result<Told, Failure> {
+    let own = arguments.rules.as_deref().map(read_rules).transpose();
+    let own = own.map_err(|says| Failure { says, code: USAGE })?;
+    let rules = own.as_ref().unwrap_or_else(|| Rules::embedded());
+    report(arguments, question, surroundings, rules).map_err(|says| Failure { says, code: SOFTWARE })
 }
 
 fn read_rules(file: &Path) -> Result<Rules, String> {
@@ -126,8 +161,8 @@ fn report(
     question: Question,
     surroundings: &Surroundings,
     rules: &Rules,
-) -> Result<(String, u8), String> {
-    let Question { wanted, chosen } = question;
+) -> Result<Told, String> {
+    let Question { wanted, chosen, judge } = question;
     let unmade =
         |error: io::Error| format!("no folder can be made in {}: {error}", surroundings.temporary.display());
     let scratch = tempfile::Builder::new().prefix("tooling-check-").tempdir_in(&surroundings.temporary);
@@ -135,15 +170,15 @@ fn report(
     let scratch = if arguments.prove { Some(scratch.map_err(unmade)?) } else { scratch.ok() };
     let memory = surroundings.cache.as_deref().filter(|_| !arguments.no_cache);
     let tools = wanted.tools();
-    let show = |waiting: &[Tool]| show_progress(waiting);
     let search = Search {
         home: surroundings.home.as_deref(),
-        memory: memory.filter(|folder| fs::create_dir_all(folder).is_ok()),
+        memory: memory
+            .filter(|folder| fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).is_ok()),
         scratch: scratch.as_ref().map(tempfile::TempDir::path),
         limit: Duration::from_secs(arguments.timeout.unwrap_or(10)),
         asked: &tools,
         rules,
-        progress: io::stderr().is_terminal().then_some(&show),
+        progress: io::stderr().is_terminal().then_some(&show_progress),
         ..Search::new(&surroundings.path, &chosen)
     };
     let found = inventory(&tools, &search);
@@ -152,9 +187,12 @@ fn report(
             .map_err(|error| format!("nothing can be proved here: {error}"))?,
         _ => Vec::new(),
     };
-    let report = Report::new(&found, &proofs, wanted, rules);
-    let told = told(arguments, &report, &found, surroundings, rules).map_err(|error| error.to_string())?;
-    Ok((told, report.exit_code(arguments.strict)))
+    let mut report = Report::new(&found, &proofs, wanted, rules);
+    if let Some(judge) = judge {
+        report.refuse(judge(&found));
+    }
+    let text = told(arguments, &report, &found, surroundings, rules).map_err(|error| error.to_string())?;
+    Ok(Told { text, code: report.exit_code(arguments.strict) })
 }
 
 fn told(

@@ -36,8 +36,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let question =
-        Question { wanted: arguments.check.wanted(), chosen: arguments.tools.into_iter().collect() };
+    let question = Question {
+        wanted: arguments.check.wanted(),
+        chosen: arguments.tools.into_iter().collect(),
+        judge: None,
+    };
     let surroundings = surroundings(arguments.cache_dir);
     run(&arguments.check, question, &surroundings).into()
 }

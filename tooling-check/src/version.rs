@@ -85,7 +85,7 @@ impl fmt::Display for Version {
 }
 
 /// The text without the escape sequences by which terminals are coloured (`ESC [ … letter`).
-fn plain(output: &[u8]) -> String {
+pub(crate) fn plain(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();

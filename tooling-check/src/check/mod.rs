@@ -6,7 +6,7 @@
 mod pairs;
 mod tools;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod wanted;
 
 use std::path::PathBuf;
@@ -17,7 +17,8 @@ use crate::inventory::Inventory;
 use crate::prove::Proof;
 use crate::rules::Rules;
 use crate::tool::Tool;
-pub(crate) use pairs::{PLUGINS, api_to_try};
+pub use pairs::PLUGINS;
+pub(crate) use pairs::api_to_try;
 use wanted::Wanted;
 
 /// How bad something is, the worst last.
@@ -66,7 +67,7 @@ pub struct Remark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// Stable: `tool/kubectl`, `pair/kubectl+aws`, `server/kubectl`, `prove/kubectl+aws`.
+    /// Stable: `tool/kubectl`, `pair/kubectl+aws`, `server/kubectl`, `prove/kubectl+aws`, `step/plan`.
     pub id: String,
     /// Where it belongs.
     pub group: Group,
@@ -95,9 +96,22 @@ impl Check {
     /// `kubectl`, or `kubectl + aws`.
     #[must_use]
     pub fn subject(&self) -> String {
-        let server = self.id.starts_with("server/").then_some("server");
-        self.tools.iter().copied().chain(server).collect::<Vec<_>>().join(" + ")
+        let other = match self.id.split('/').next() {
+            Some("server") => Some("server"),
+            Some("step") => Some("the step"),
+            _ => None,
+        };
+        self.tools.iter().copied().chain(other).collect::<Vec<_>>().join(" + ")
     }
+}
+
+/// Why a step cannot be planned on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, as a sentence without its full stop.
+    pub says: String,
+    /// What to do about it.
+    pub fix: Option<String>,
 }
 
 /// All that was found.
@@ -120,6 +134,22 @@ impl Report {
         checks.extend(pairs::checks(inventory, proofs, &wanted, rules));
         checks.extend(pairs::proofs(proofs, inventory, &wanted, rules));
         Self { checks, wanted, rules: rules.date().to_owned() }
+    }
+
+    /// Adds what a step's own plan refuses, unless that was told in the same words.
+    pub fn refuse(&mut self, refusals: Vec<Refusal>) {
+        let told = |says: &str| {
+            self.checks.iter().flat_map(|check| &check.remarks).any(|remark| remark.says == says)
+        };
+        let news: Vec<Remark> = refusals
+            .into_iter()
+            .filter(|refusal| !told(&refusal.says))
+            .map(|Refusal { says, fix }| Remark { level: Level::Lacking, code: "Refused", says, fix })
+            .collect();
+        if !news.is_empty() {
+            let short = "cannot be planned".to_owned();
+            self.checks.push(Check::new("step/plan".to_owned(), Group::Pairs, &[], short, news));
+        }
     }
 
     /// The worst of all.

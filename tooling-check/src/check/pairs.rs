@@ -11,7 +11,7 @@ use crate::tool::Tool;
 use crate::version::Version;
 
 /// The plugins that log in, each with the profile that needs it.
-pub(crate) const PLUGINS: [(Tool, Profile); 4] = [
+pub const PLUGINS: [(Tool, Profile); 4] = [
     (Tool::Aws, Profile::Eks),
     (Tool::AwsIamAuthenticator, Profile::Eks),
     (Tool::Kubelogin, Profile::Aks),

@@ -1,6 +1,6 @@
 //! What is to be said about one tool by itself.
 
-use super::wanted::{EKS, Profile, Wanted};
+use super::wanted::Wanted;
 use super::{Check, Group, Level, Remark};
 use crate::inventory::{Finding, Inventory, State};
 use crate::kind::Kind;
@@ -78,13 +78,10 @@ fn role(tool: Tool, inventory: &Inventory, wanted: &Wanted) -> Role {
     if wanted.needed.contains_key(&tool) {
         return Role::Needed;
     }
-    // One of the two is enough: while the other one works, this one is only listed.
-    if wanted.is_for(Profile::Eks) && EKS.contains(&tool) {
-        let other = EKS.into_iter().find(|other| *other != tool && works(*other, inventory));
-        return match other {
-            None => Role::Needed,
-            Some(_) => Role::Listed,
-        };
+    // One of them is enough: while another one works, this one is only listed.
+    if wanted.one_of.contains(&tool) {
+        let mut others = wanted.one_of.iter().filter(|other| **other != tool);
+        return if others.any(|other| works(*other, inventory)) { Role::Listed } else { Role::Needed };
     }
     if wanted.useful.contains(&tool) { Role::Useful } else { Role::Listed }
 }
@@ -96,24 +93,26 @@ fn works(tool: Tool, inventory: &Inventory) -> bool {
 fn absent(finding: &Finding, inventory: &Inventory, wanted: &Wanted) -> Remark {
     let tool = finding.tool;
     let fix = finding.install.clone().or_else(|| finding.hint());
-    let complaint = finding.complaint().unwrap_or_default();
-    if tool == Tool::AwsIamAuthenticator && wanted.is_for(Profile::Eks) && !wanted.needed.contains_key(&tool)
-    {
-        // aws is the one to install; what is said about it is enough.
-        let says = format!("{complaint}; aws does the same");
-        return Remark { level: Level::Note, code: "Missing", says, fix };
-    }
-    let needed_by = wanted.needed.get(&tool).cloned();
-    let needed_by = needed_by.or_else(|| {
-        (tool == Tool::Aws && wanted.is_for(Profile::Eks))
-            .then(|| "--for eks; aws-iam-authenticator would do, too".into())
-    });
+    let says = finding.complaint().unwrap_or_default();
     let level = role(tool, inventory, wanted).when_missing();
-    let says = match needed_by.filter(|_| level == Level::Lacking) {
-        Some(by) => format!("{complaint} (needed by {by})"),
-        None => complaint,
-    };
-    Remark { level, code: "Missing", says, fix }
+    let remark = |level, says| Remark { level, code: "Missing", says, fix };
+    // Of several that would do, only the preferred one is told to be missing.
+    match wanted.one_of.split_first() {
+        // The step's plan tells them one by one, in these words.
+        _ if wanted.step.is_some() => remark(level, says),
+        Some((first, [])) if *first == tool => remark(level, says),
+        Some((first, rest)) if *first == tool && level == Level::Lacking => {
+            let rest = rest.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", ");
+            remark(level, format!("{says} ({rest} would do, too)"))
+        }
+        Some((first, rest)) if rest.contains(&tool) => {
+            remark(Level::Note, format!("{says}; {first} does the same"))
+        }
+        _ => match wanted.needed.get(&tool) {
+            Some(by) => remark(level, format!("{says} (needed by {by})")),
+            None => remark(level, says),
+        },
+    }
 }
 
 /// Too old to be of use, or newer than anybody has seen.
@@ -127,7 +126,8 @@ fn age(
     let role = role(tool, inventory, wanted);
     match rules.is_enough(tool, version) {
         Enough::TooOld(least) => Some(Remark {
-            level: role.at_most(Level::Lacking),
+            // A step's plan says for itself what it cannot use.
+            level: role.at_most(if wanted.step.is_some() { Level::Warning } else { Level::Lacking }),
             code: "TooOld",
             says: format!("{tool} {version} {}: {least} is the least", least.why),
             fix: rules.install(tool, &System::here()),

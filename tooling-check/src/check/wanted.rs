@@ -145,6 +145,8 @@ pub struct Wanted {
     pub profiles: BTreeSet<Profile>,
     /// The tools that must be usable, each with who needs it.
     pub needed: BTreeMap<Tool, String>,
+    /// The tools of which one that works is enough, the preferred one first.
+    pub one_of: Vec<Tool>,
     /// The tools that a step can do without, but is better off with.
     pub useful: BTreeSet<Tool>,
     /// What was required word by word.
@@ -169,8 +171,9 @@ impl Wanted {
         for requirement in &requirements {
             needed.entry(requirement.tool).or_insert_with(|| format!("--require {requirement}"));
         }
-        let profiles = profiles.iter().copied().collect();
-        Self { profiles, needed, requirements, server, ..Self::default() }
+        let profiles: BTreeSet<Profile> = profiles.iter().copied().collect();
+        let one_of = if profiles.contains(&Profile::Eks) { EKS.to_vec() } else { Vec::new() };
+        Self { profiles, needed, one_of, requirements, server, ..Self::default() }
     }
 
     /// Whether steps of that profile are to run here.
@@ -182,9 +185,11 @@ impl Wanted {
     /// The tools to look at: every one, or what the step has to do with.
     #[must_use]
     pub fn tools(&self) -> Vec<Tool> {
-        let of_step = |tool: &Tool| self.needed.contains_key(tool) || self.useful.contains(tool);
-        let of_eks = |tool: &Tool| self.is_for(Profile::Eks) && EKS.contains(tool);
-        Tool::ALL.into_iter().filter(|tool| self.step.is_none() || of_step(tool) || of_eks(tool)).collect()
+        let named = |tool: &Tool| self.needed.contains_key(tool) || self.useful.contains(tool);
+        Tool::ALL
+            .into_iter()
+            .filter(|tool| self.step.is_none() || named(tool) || self.one_of.contains(tool))
+            .collect()
     }
 }
 

@@ -74,7 +74,7 @@ pub fn text(report: &Report, strict: bool, style: Style) -> String {
     let worst = report.worst();
     let exit = style.dim(&format!("(exit {}, rules of {})", report.exit_code(strict), report.rules));
     let level = if worst <= Level::Note { Level::Good } else { worst };
-    for verdict in textwrap::wrap(&report.verdict(), style.width) {
+    for verdict in textwrap::wrap(&printable(&report.verdict()), style.width) {
         let _ = writeln!(text, "{}", style.paint("1", &style.level(level, &verdict)));
     }
     let _ = writeln!(text, "{exit}");
@@ -83,7 +83,7 @@ pub fn text(report: &Report, strict: bool, style: Style) -> String {
 
 fn line(text: &mut String, check: &Check, (names, versions): (usize, usize), style: Style) {
     let subject = check.subject();
-    let place = check.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+    let place = check.path.as_deref().map(|path| printable(&path.display().to_string())).unwrap_or_default();
     let head = if check.group == Group::Tools {
         // Sign, name, version, path, with two blanks between.
         let left = style.width.saturating_sub(2 + names + 2 + versions + 2);
@@ -91,32 +91,36 @@ fn line(text: &mut String, check: &Check, (names, versions): (usize, usize), sty
         let short =
             style.level(if check.level == Level::Note { Level::Good } else { check.level }, &check.short);
         let short = if check.path.is_none() { style.level(check.level, &check.short) } else { short };
-        let gap = " ".repeat(versions.saturating_sub(check.short.chars().count()));
-        format!("{subject:names$}  {short}{gap}  {}", style.dim(&place))
+        if place.is_empty() {
+            format!("{subject:names$}  {short}")
+        } else {
+            let gap = " ".repeat(versions.saturating_sub(check.short.chars().count()));
+            format!("{subject:names$}  {short}{gap}  {}", style.dim(&place))
+        }
     } else {
         format!("{subject:names$}  {}", style.level(check.level, &check.short))
     };
-    let _ = writeln!(text, "{} {}", style.level(check.level, sign(check.level)), head.trim_end());
+    let _ = writeln!(text, "{} {}", style.level(check.level, sign(check.level)), head);
     for remark in &check.remarks {
-        // A line that says "missing" tells a note whole.
         if style.verbose || remark.level >= Level::Warning {
-            tell(text, remark, style);
+            // The line itself says that it is missing.
+            tell(text, remark, remark.says == format!("{subject} is not on the PATH"), style);
         }
     }
     if style.verbose {
         for detail in &check.details {
-            let _ = writeln!(text, "{INDENT}{}", style.dim(detail));
+            let _ = writeln!(text, "{INDENT}{}", style.dim(&printable(detail)));
         }
     }
 }
 
-fn tell(text: &mut String, remark: &Remark, style: Style) {
+fn tell(text: &mut String, remark: &Remark, is_told: bool, style: Style) {
     let options = textwrap::Options::new(style.width).initial_indent(INDENT).subsequent_indent(INDENT);
-    for line in textwrap::wrap(&remark.says, options) {
+    for line in textwrap::wrap(&printable(&remark.says), options).into_iter().filter(|_| !is_told) {
         let _ = writeln!(text, "{}", style.level(remark.level, &line));
     }
     if let Some(fix) = &remark.fix {
-        let _ = writeln!(text, "{INDENT}fix: {}", style.bold(fix));
+        let _ = writeln!(text, "{INDENT}fix: {}", style.bold(&printable(fix)));
     }
 }
 
@@ -132,4 +136,9 @@ fn shortened(path: &str, columns: usize) -> String {
         .find('/')
         .filter(|at| tail.len() - at > Path::new(path).file_name().map_or(0, |name| name.len()));
     format!("…{}", &tail[cut.unwrap_or(0)..])
+}
+
+/// What a path or a tool's words hold is others' text: no control character of it reaches a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
