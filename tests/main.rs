@@ -14,6 +14,7 @@ mod import;
 mod input;
 mod masking;
 mod namespace;
+mod preflight;
 mod recipe;
 mod schema;
 mod secrets;
