@@ -125,6 +125,7 @@ impl Handshake<'_> {
         let said = match end {
             // kubectl's own word is its last one; a plugin's and Python's warnings come before it.
             Ok(end) => last_line(&end.stderr).unwrap_or_else(|| "it said nothing".to_owned()),
+            Err(Fault::TimedOut { limit }) => format!("no answer within {limit:?}"),
             Err(fault) => format!("it {fault}"),
         };
         Ok(Outcome::Failed { said, makes_tokens: self.makes_token(api, &recipe) })
@@ -151,7 +152,8 @@ impl Handshake<'_> {
     ) -> Result<End, Fault> {
         let environment: Vec<(&str, &OsStr)> =
             environment.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-        let (environment, limit) = (&environment[..], self.search.limit);
+        // Two programs, one after the other, and the Cloud SDK's dispatcher runs the plugin twice.
+        let (environment, limit) = (&environment[..], self.search.limit * 3);
         run(&Question { program, arguments, input: b"", environment, limit, enough })
     }
 
