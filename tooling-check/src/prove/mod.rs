@@ -74,11 +74,15 @@ pub fn prove(inventory: &Inventory, search: &Search<'_>, scratch: &Path) -> io::
         .filter(|found| found.usable().is_some())
         .map(|plugin| Handshake { kubectl, plugin, search, folder: scratch.join(plugin.tool.name()) })
         .collect();
-    thread::scope(|scope| {
+    let tell = |waiting: &[Tool]| search.progress.iter().for_each(|progress| progress(waiting));
+    tell(&tried.iter().map(|one| one.plugin.tool).collect::<Vec<_>>());
+    let proofs = thread::scope(|scope| {
         let running: Vec<_> = tried.iter().map(|one| scope.spawn(|| one.hold())).collect();
         // A panic of a thread is a fault of this program, and goes on.
         running.into_iter().map(|one| one.join().expect("a handshake does not panic")).collect()
-    })
+    });
+    tell(&[]);
+    proofs
 }
 
 /// One kubectl and one plugin.
