@@ -51,7 +51,12 @@ fn refusals(place: &Place, keys: &Keys, wrong: &Keys) -> Vec<Refusal> {
         &["could not take the role", "is not the one of this access key", "(SignatureDoesNotMatch)"];
     vec![
         by_keys(wrong, &role, signature, "secretAccessKey"),
-        by_keys(&unknown, &role, &["AWS does not know the access key", "(InvalidClientTokenId)"], "accessKeyId"),
+        by_keys(
+            &unknown,
+            &role,
+            &["AWS does not know the access key", "(InvalidClientTokenId)"],
+            "accessKeyId",
+        ),
         by_keys(&ended, &role, &["the session of these keys has ended", "(ExpiredToken)"], "new session"),
         by_keys(keys, &closed, &["may not be taken by this account", "(AccessDenied)"], "trust policy"),
         by_token(
@@ -72,7 +77,9 @@ fn sts_refusals_are_told_with_cause_and_cure() {
     let refusals = refusals(&place, &keys, &wrong);
     for plugin in ["aws@1", "aws@2"] {
         for Refusal { credentials, more, words, hint } in &refusals {
-            let Some(run) = with(place.run(place.step(credentials, more, "echo ran")), plugin) else { return };
+            let Some(run) = with(place.run(place.step(credentials, more, "echo ran")), plugin) else {
+                return;
+            };
             let done = fails(run, words, hint);
             for secret in [&wrong.secret_access_key, &keys.secret_access_key] {
                 assert!(!format!("{}{}", done.stderr, done.result).contains(secret.as_str()));
@@ -112,7 +119,10 @@ fn a_wrong_clock_is_told_as_such() {
     let run = run.tool("aws", &path).by_way_of(&["env", &preload, "FAKETIME=+1h"]);
     let done = run.any_output().check();
     let told = done.result["warnings"].to_string();
-    assert!(told.contains("its clock is 60 minutes behind") || told.contains("its clock is 59 minutes"), "{told}");
+    assert!(
+        told.contains("its clock is 60 minutes behind") || told.contains("its clock is 59 minutes"),
+        "{told}"
+    );
     assert!(told.contains("minutes behind this machine's") && told.contains("timedatectl"), "{told}");
 }
 
