@@ -5,6 +5,7 @@ mod accounts;
 mod faults;
 mod plugins;
 mod renewal;
+mod secrets;
 
 use serde_json::{Value, json};
 
