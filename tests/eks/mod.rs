@@ -6,6 +6,7 @@ mod faults;
 mod plugins;
 mod renewal;
 mod secrets;
+mod words;
 
 use serde_json::{Value, json};
 
