@@ -15,6 +15,7 @@ mod import;
 mod input;
 mod masking;
 mod namespace;
+mod preflight;
 mod recipe;
 mod schema;
 mod secrets;

@@ -32,6 +32,9 @@ pub enum Command {
     /// Say what `run` would do and why; touches neither cluster nor plugin
     #[command(after_long_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
+    /// Say whether this machine has what steps need, or what one step needs
+    #[command(long_about = CHECK_ABOUT, after_long_help = CHECK_HELP)]
+    Check(CheckStepArguments),
     /// Print the JSON Schema of payloads or results
     #[command(after_long_help = SCHEMA_HELP)]
     Schema(SchemaArguments),
@@ -44,6 +47,26 @@ pub enum Command {
     /// Remove what steps left whose agent and supervisor were killed at once
     #[command(after_long_help = SWEEP_HELP)]
     Sweep(SweepArguments),
+}
+
+/// `kubestep check`.
+#[derive(Debug, Args)]
+pub struct CheckStepArguments {
+    /// The payload that this is about, a YAML or JSON file; `-` reads standard input [default: any step]
+    #[arg(value_name = "STEP")]
+    pub step: Option<PathBuf>,
+    /// What is asked.
+    #[command(flatten)]
+    pub check: tooling_check::command::CheckArguments,
+    /// Whom the payload speaks for
+    #[arg(long, value_name = "ORIGIN", default_value = "local")]
+    pub origin: PayloadOrigin,
+    /// The operator's config, TOML (keys: `kubestep run --help`)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where tools that were tried are remembered
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `kubestep ps`.
@@ -204,6 +227,29 @@ const EXPLAIN_HELP: &str = r#"Examples:
     $ kubestep explain step.yaml --origin remote --config /etc/kubestep.toml -o json
 
 Exit codes: 0 the step can be planned; 64, 65, 69 as `kubestep run` would end.
+"#;
+
+const CHECK_ABOUT: &str = "Say whether this machine has what steps need, or what one step needs.\n\n\
+    Looks at the tools (which one is met first, whether it runs, its version), and at whether they work together. \
+    With a STEP, what `run` would refuse is refused in the same words. Touches no cluster.";
+
+const CHECK_HELP: &str = r#"Examples:
+  Before a payload is sent to this worker:
+    $ kubestep check step.yaml
+  A machine for EKS, clusters of 1.36; kubectl really runs each plugin:
+    $ kubestep check --for eks --server 1.36 --prove --strict
+  For a worker's registration:
+    $ kubestep check --capabilities
+
+Exit codes:
+  0   good (notes, and warnings without --strict)
+  1   warnings, with --strict
+  2   something needed is missing or too old
+  3   something needed is there and does not work
+  64  wrong usage; the rules or STEP cannot be read
+  65  STEP is wrong, or not allowed
+  70  a fault of the program or its machine
+  141 nobody reads standard output any more
 "#;
 
 const SCHEMA_HELP: &str = r#"Examples:

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Mask(arguments) => commands::mask::run(&arguments).into(),
         Command::Run(arguments) => commands::run::run(&arguments, settings::environment()).into(),
+        Command::Check(arguments) => commands::check::run(&arguments, settings::environment()).into(),
         Command::Explain(arguments) => commands::explain::run(&arguments, settings::environment()).into(),
         Command::Schema(arguments) => commands::schema::run(&arguments).into(),
         Command::Ps(arguments) => commands::ps::run(&arguments, &settings::environment()).into(),

@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -22,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::contents::why_refused;
+use crate::contents::{missing_library, why_refused};
 use crate::fault::Fault;
 use crate::version::first_line;
 
@@ -47,9 +47,13 @@ const BUSY_TRIES: u32 = 20;
 pub(crate) struct Question<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: &'a [&'a str],
+    /// What it reads; less than a pipe holds (64 KiB), so that writing it never blocks.
+    pub(crate) input: &'a [u8],
     /// The whole environment.
     pub(crate) environment: &'a [(&'a str, &'a OsStr)],
     pub(crate) limit: Duration,
+    /// Whether enough was seen, so that the program need not come to its end.
+    pub(crate) enough: &'a dyn Fn() -> bool,
 }
 
 /// What a program printed that ended with code 0.
@@ -58,33 +62,48 @@ pub(crate) struct Answer {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Runs the program until it ends or breaks a limit.
+/// How a program ended, and what it printed.
+pub(crate) struct End {
+    status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Runs the program until it ends or breaks a limit; any end but 0 is a fault.
 pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
-    let mut running = Running::start(question)?;
-    let heard = running.listen(question.limit);
-    let status = running.end();
-    match heard {
-        Ok(()) => {}
-        Err(Broken::Time) => return Err(Fault::TimedOut { limit: question.limit }),
-        Err(Broken::Output) => return Err(Fault::Flooded),
-        Err(Broken::System(error)) => return Err(Fault::system("watched", &error.into())),
-    }
-    let [stdout, stderr] = running.streams.each_mut().map(|stream| take(&mut stream.text));
-    let status = status.map_err(|error| Fault::system("watched", &error))?;
+    let End { status, stdout, stderr } = run(question)?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(Answer { stdout, stderr }),
         (Some(code), _) => {
             let said =
                 [&stderr, &stdout].into_iter().find_map(|text| first_line(&String::from_utf8_lossy(text)));
-            Err(Fault::Exited { code, said })
+            Err(missing_library(said.as_deref()).unwrap_or(Fault::Exited { code, said }))
         }
         // `wait` without WUNTRACED returns no third kind of status.
         (None, signal) => Err(Fault::Killed { signal: signal.unwrap_or_default() }),
     }
 }
 
+/// Runs the program until it ends or breaks a limit.
+pub(crate) fn run(question: &Question<'_>) -> Result<End, Fault> {
+    let mut running = Running::start(question)?;
+    let heard = running.listen(question);
+    let status = running.end();
+    match heard {
+        Ok(()) => {}
+        Err(Broken::Time) => return Err(Fault::TimedOut { limit: question.limit }),
+        Err(Broken::Stopped) => return Err(Fault::WaitsForTerminal),
+        Err(Broken::Output) => return Err(Fault::Flooded),
+        Err(Broken::System(error)) => return Err(Fault::system("watched", &error.into())),
+    }
+    let [stdout, stderr] = running.streams.each_mut().map(|stream| take(&mut stream.text));
+    let status = status.map_err(|error| Fault::system("watched", &error))?;
+    Ok(End { status, stdout, stderr })
+}
+
 enum Broken {
     Time,
+    Stopped,
     Output,
     System(Errno),
 }
@@ -129,11 +148,16 @@ impl Running {
         command.args(question.arguments).env_clear().envs(question.environment.iter().copied());
         // Version managers look for their files from the working directory upwards: here there are none.
         command.current_dir("/").process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if question.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut tries = 0;
         loop {
             match command.spawn() {
                 Ok(mut child) => {
+                    if let Some(mut stdin) = child.stdin.take() {
+                        // One that does not read it answers without it.
+                        let _ = stdin.write_all(question.input);
+                    }
                     let streams = [Stream::of(child.stdout.take()), Stream::of(child.stderr.take())];
                     return Ok(Self { child, streams, reaped: false });
                 }
@@ -146,13 +170,16 @@ impl Running {
         }
     }
 
-    /// Reads until the program has ended and everything it printed is read.
-    fn listen(&mut self, limit: Duration) -> Result<(), Broken> {
+    /// Reads until the program has ended and everything it printed is read, or enough was seen.
+    fn listen(&mut self, question: &Question<'_>) -> Result<(), Broken> {
         let start = Instant::now();
         loop {
             // Looked for before the pipes are, so that nothing printed before the end is missed.
             let ended = self.has_ended()?;
-            let left = limit.saturating_sub(start.elapsed());
+            if (question.enough)() {
+                return Ok(());
+            }
+            let left = question.limit.saturating_sub(start.elapsed());
             if !ended && left.is_zero() {
                 return Err(Broken::Time);
             }
@@ -187,10 +214,13 @@ impl Running {
         Ok(ready.contains(&true))
     }
 
-    /// Whether the program has ended; it is left unreaped, so that its group's number stays taken.
+    /// Whether the program has ended; it is left unreaped, so that its group's number stays taken. One that was
+    /// stopped has asked its terminal for input (a prompt, a pager), which a group in the background may not.
     fn has_ended(&self) -> Result<bool, Broken> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let wanted = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
+        let options = wanted | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {
+            Ok(Some(status)) if status.stopped() => Err(Broken::Stopped),
             Ok(status) => Ok(status.is_some()),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(Broken::System(error)),

@@ -29,6 +29,15 @@ pub(crate) fn why_refused(program: &Path, error: &io::Error) -> Fault {
     }
 }
 
+/// What a loader (glibc's, then musl's) says where a library is missing.
+pub(crate) fn missing_library(said: Option<&str>) -> Option<Fault> {
+    let rest = ["error while loading shared libraries: ", "Error loading shared library "]
+        .into_iter()
+        .find_map(|words| said?.split_once(words).map(|(_, rest)| rest))?;
+    let library = rest.split(':').next()?.trim();
+    (!library.is_empty()).then(|| Fault::MissingLibrary { library: library.to_owned() })
+}
+
 /// Whether the file is a script, so that what it does may depend on other files.
 pub(crate) fn is_script(program: &Path) -> bool {
     head(program).is_ok_and(|head| head.starts_with(b"#!"))

@@ -46,6 +46,21 @@ pub enum Fault {
         /// The script's interpreter or the binary's loader, where the file tells it.
         interpreter: Option<PathBuf>,
     },
+    /// A library that it is linked with does not exist.
+    #[error("needs the library {library}, which is not on this machine")]
+    MissingLibrary {
+        /// Its file's name.
+        library: String,
+    },
+    /// It lacks what scripts use.
+    #[error("does not do what scripts expect: {feature}")]
+    Lacks {
+        /// The rules' name for it.
+        feature: String,
+    },
+    /// It was stopped because it asked its terminal for input.
+    #[error("wanted input from a terminal when asked for its version")]
+    WaitsForTerminal,
     /// It ended with a code other than 0 when it was asked for its version.
     #[error("ended with exit code {code} when asked for its version{}", quoted(said.as_deref()))]
     Exited {
@@ -90,6 +105,31 @@ impl Fault {
         Self::System { act, why: error.to_string() }
     }
 
+    /// One word for machines.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::Relative => "Relative",
+            Self::Folder => "Folder",
+            Self::DanglingLink { .. } => "DanglingLink",
+            Self::NotExecutable => "NotExecutable",
+            Self::NoExecMount => "NoExecMount",
+            Self::WrongArchitecture { .. } => "WrongArchitecture",
+            Self::NotAProgram { .. } => "NotAProgram",
+            Self::MissingInterpreter { .. } => "MissingInterpreter",
+            Self::MissingLibrary { .. } => "MissingLibrary",
+            Self::Lacks { .. } => "Lacks",
+            Self::Exited { .. } => "Exited",
+            Self::Killed { .. } => "Killed",
+            Self::TimedOut { .. } => "TimedOut",
+            Self::Flooded => "Flooded",
+            Self::WaitsForTerminal => "WaitsForTerminal",
+            Self::Stranger { .. } => "Stranger",
+            Self::System { .. } => "System",
+        }
+    }
+
     /// What to do about it, in words that can follow `hint: `.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -111,7 +151,9 @@ impl Fault {
             Self::Exited { .. } | Self::Killed { .. } => {
                 "run it by hand with the version option, and reinstall it if it fails"
             }
-            Self::TimedOut { .. } | Self::Flooded => {
+            Self::MissingLibrary { .. } => "install the package that has it (apt-file search, dnf provides)",
+            Self::Lacks { .. } => "install GNU's (jq: 1.5 or newer)",
+            Self::TimedOut { .. } | Self::Flooded | Self::WaitsForTerminal => {
                 "run it by hand with the version option, and look at what it waits for or prints"
             }
             Self::Stranger { .. } => "put the right one first on the PATH, or choose its path",

@@ -1,30 +1,35 @@
-//! The line through the library: each tool is located, kubectl and bash are asked once, and what came of it is
-//! one [`Finding`] a tool.
+//! The inventory: what was found about each tool that was sought, one [`Finding`] a tool.
 //!
 //! The first executable on the PATH is the one that counts, even if it does not run: a script would meet it, not
 //! the next. The next is only named in the hint.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ask::{Question, ask};
 use crate::fault::Fault;
-use crate::locate::{absolute, blocked_on_path, examine, executables};
-use crate::memory::{Memory, Sighting};
+use crate::kind::Kind;
 use crate::rules::Rules;
-use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
 
+mod look;
 #[cfg(test)]
 mod tests;
+
+pub use look::inventory;
 
 /// How long a tool may take to tell its version. Go's take 0.1 s, under emulation some seconds.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Where tools are looked for.
+/// The tools that are asked where nobody says otherwise: no step can start without them.
+pub const ASKED: [Tool; 2] = [Tool::Kubectl, Tool::Bash];
+
+/// Whom an inventory tells which tools have not answered so far.
+pub type Progress<'a> = &'a (dyn Fn(&[Tool]) + Sync);
+
+/// Where tools are looked for, and what is done with them.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
     /// The PATH. Its relative and empty entries are skipped: they mean the working directory, where anybody may
@@ -36,23 +41,34 @@ pub struct Search<'a> {
     pub chosen: &'a BTreeMap<Tool, PathBuf>,
     /// An existing folder for what was learned. Where it cannot be written, each inventory asks again.
     pub memory: Option<&'a Path>,
+    /// An existing folder for what tools write though they are only asked (gcloud and az do).
+    pub scratch: Option<&'a Path>,
     /// How long each tool may take to answer.
     pub limit: Duration,
-    /// The tools that are run to hear their version. The others are only located.
+    /// The tools that are run to hear their version and to try their features. The others are only located.
     pub asked: &'a [Tool],
-    /// What is known about the tools; here, how a missing one is installed.
+    /// What is known about the tools; here, the features to try, and how a missing tool is installed.
     pub rules: &'a Rules,
+    /// Told the tools that have not answered so far, each time that their number changes.
+    pub progress: Option<Progress<'a>>,
 }
 
-/// The tools that are asked where nobody says otherwise: no step can start without them.
-pub const ASKED: [Tool; 2] = [Tool::Kubectl, Tool::Bash];
-
 impl<'a> Search<'a> {
-    /// A search without HOME and memory, with the [`DEFAULT_LIMIT`] and the embedded rules, that asks [`ASKED`].
+    /// A search without HOME, memory and scratch, with the [`DEFAULT_LIMIT`] and the embedded rules, that asks
+    /// [`ASKED`].
     #[must_use]
     pub fn new(path: &'a OsStr, chosen: &'a BTreeMap<Tool, PathBuf>) -> Self {
-        let rules = Rules::embedded();
-        Self { path, home: None, chosen, memory: None, limit: DEFAULT_LIMIT, asked: &ASKED, rules }
+        Self {
+            path,
+            home: None,
+            chosen,
+            memory: None,
+            scratch: None,
+            limit: DEFAULT_LIMIT,
+            asked: &ASKED,
+            rules: Rules::embedded(),
+            progress: None,
+        }
     }
 }
 
@@ -91,6 +107,14 @@ pub struct Finding {
     pub hits: Vec<PathBuf>,
     /// Whether it can be used.
     pub state: State,
+    /// What stands between the name and the program, where that is not the program itself.
+    pub kind: Option<Kind>,
+    /// The features of scripts that it was tried for and lacks; names of the rules' `feature`s.
+    pub lacks: Vec<String>,
+    /// The minor version of Kubernetes whose libraries it says it was built with.
+    pub kubernetes: Option<(u32, u32)>,
+    /// How long it took to answer; `None` where it was not run now.
+    pub took: Option<Duration>,
     /// How it is installed on this system, where it is missing and a way is known.
     pub install: Option<String>,
 }
@@ -135,6 +159,16 @@ impl Finding {
         }
     }
 
+    /// What is wrong with a tool that cannot be used, as a sentence without its full stop.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        match &self.state {
+            State::Usable { .. } => None,
+            State::Missing => Some(format!("{} is not on the PATH", self.tool)),
+            State::Unusable { path, fault } => Some(format!("{} at {} {fault}", self.tool, path.display())),
+        }
+    }
+
     /// What to do about a tool that cannot be used, in words that can follow `hint: `.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -153,104 +187,5 @@ impl Finding {
         });
         let hints: Vec<String> = fault.hint().map(str::to_owned).into_iter().chain(next).collect();
         (!hints.is_empty()).then(|| hints.join("; "))
-    }
-}
-
-/// Finds the tools and says of each whether it can be used.
-///
-/// Blocks until every tool that had to be asked has answered or its time was over, one after the other. Starts no
-/// thread, and leaves no process behind but one that a tool moved to a session of its own (`setsid`); writes nothing
-/// but the memory.
-#[must_use]
-pub fn inventory(tools: &[Tool], search: &Search<'_>) -> Inventory {
-    let mut asker = Asker {
-        path: absolute(search.path),
-        home: search.home,
-        limit: search.limit,
-        asked: search.asked,
-        rules: search.rules,
-        memory: Memory::open(search.memory),
-    };
-    let found =
-        tools.iter().map(|tool| asker.find(*tool, search.chosen.get(tool).map(PathBuf::as_path))).collect();
-    asker.memory.close();
-    found
-}
-
-/// What the tools are asked with.
-struct Asker<'a> {
-    path: Option<OsString>,
-    home: Option<&'a Path>,
-    limit: Duration,
-    asked: &'a [Tool],
-    rules: &'a Rules,
-    memory: Memory,
-}
-
-impl Asker<'_> {
-    fn find(&mut self, tool: Tool, chosen: Option<&Path>) -> Finding {
-        let examined = chosen.map(|path| (path, examine(path)));
-        let executable = chosen.filter(|_| matches!(examined, Some((_, Ok(())))));
-        let hits = executables(tool, executable, self.path.as_deref());
-        let state = match (examined, hits.first()) {
-            (Some((path, Err(fault))), _) => State::Unusable { path: path.to_path_buf(), fault },
-            (_, Some(first)) => self.state(tool, first.clone()),
-            (_, None) => match blocked_on_path(tool, self.path.as_deref()) {
-                Some((path, fault)) => State::Unusable { path, fault },
-                None => State::Missing,
-            },
-        };
-        let install = match state {
-            State::Missing => self.rules.install(tool, &System::here()),
-            State::Unusable { .. } | State::Usable { .. } => None,
-        };
-        Finding { tool, hits, state, install }
-    }
-
-    fn state(&mut self, tool: Tool, path: PathBuf) -> State {
-        match self.version(tool, &path) {
-            Ok(version) => State::Usable { path, version },
-            Err(fault) => State::Unusable { path, fault },
-        }
-    }
-
-    fn version(&mut self, tool: Tool, path: &Path) -> Result<Version, Fault> {
-        if !self.asked.contains(&tool) {
-            return Ok(Version::NotAsked);
-        }
-        let surroundings = self.surroundings();
-        let seen = Sighting::of(tool, path);
-        if let Some(version) = seen.as_ref().and_then(|seen| self.memory.recall(seen, &surroundings)) {
-            return Ok(version);
-        }
-        let version = self.ask(tool, path)?;
-        // A file that was replaced in the meantime may not be the one that answered.
-        if let Some(seen) = seen.filter(|seen| Sighting::of(tool, path).as_ref() == Some(seen)) {
-            self.memory.keep(seen, &surroundings, &version);
-        }
-        Ok(version)
-    }
-
-    fn ask(&self, tool: Tool, program: &Path) -> Result<Version, Fault> {
-        let mut environment: Vec<(&str, &OsStr)> = Vec::new();
-        environment.extend(self.path.as_deref().map(|path| ("PATH", path)));
-        environment.extend(self.home.map(|home| ("HOME", home.as_os_str())));
-        if tool == Tool::Kubectl {
-            // Nobody's cluster and nobody's defaults (a kuberc turns the answer into YAML) have a say.
-            environment.extend([("KUBECONFIG", OsStr::new("/dev/null")), ("KUBERC", OsStr::new("off"))]);
-        }
-        let arguments = tool.version_arguments();
-        let answer = ask(&Question { program, arguments, environment: &environment, limit: self.limit })?;
-        match Version::stranger(tool, &answer.stdout, &answer.stderr) {
-            Some(found) => Err(Fault::Stranger { found }),
-            None => Ok(Version::read(tool, &answer.stdout, &answer.stderr)),
-        }
-    }
-
-    /// What a launcher's choice depends on, as far as it is known here.
-    fn surroundings(&self) -> String {
-        let home = self.home.map(Path::to_string_lossy).unwrap_or_default();
-        let path = self.path.as_deref().map(OsStr::to_string_lossy).unwrap_or_default();
-        format!("{path}\n{home}")
     }
 }

@@ -25,7 +25,7 @@ use crate::version::Version;
 const FILE_NAME: &str = "tools.json";
 
 /// Grows when the file's form or the questions change: answers of another version are forgotten.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// More answers than any machine's tools give: a file at the limit is still read in well under 1 ms.
 const MOST_ANSWERS: usize = 64;
@@ -39,8 +39,37 @@ const LAUNCHER_TRUST: Duration = Duration::from_secs(60);
 /// The answers of earlier inventories.
 pub(crate) struct Memory {
     file: Option<PathBuf>,
+    /// What the rules were: they say which features are tried.
+    rules: u64,
     answers: Vec<Remembered>,
     changed: bool,
+}
+
+/// What a tool said, and what it was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heard {
+    printed: Option<String>,
+    numbers: Option<(u32, u32, u32)>,
+    pub(crate) kubernetes: Option<(u32, u32)>,
+    pub(crate) lacks: Vec<String>,
+}
+
+impl Heard {
+    pub(crate) fn new(version: &Version, kubernetes: Option<(u32, u32)>, lacks: Vec<String>) -> Self {
+        let printed = match version {
+            Version::Known { printed, .. } => Some(printed.clone()),
+            Version::Unknown { printed } => printed.clone(),
+            Version::NotAsked => None,
+        };
+        Self { printed, numbers: version.numbers(), kubernetes, lacks }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        match (self.numbers, self.printed.clone()) {
+            (Some((major, minor, patch)), Some(printed)) => Version::Known { printed, major, minor, patch },
+            (_, printed) => Version::Unknown { printed },
+        }
+    }
 }
 
 /// A path in the state in which it was seen.
@@ -79,8 +108,7 @@ impl Identity {
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     seen: Sighting,
-    printed: String,
-    numbers: Option<(u32, u32, u32)>,
+    heard: Heard,
     launcher: Option<Launcher>,
 }
 
@@ -95,6 +123,7 @@ struct Launcher {
 #[derive(Serialize, Deserialize)]
 struct Document {
     form: u32,
+    rules: u64,
     answers: Vec<Remembered>,
 }
 
@@ -115,19 +144,19 @@ impl Sighting {
 }
 
 impl Memory {
-    /// Reads the memory in that folder; none without a folder.
-    pub(crate) fn open(folder: Option<&Path>) -> Self {
+    /// Reads the memory in that folder; none without a folder. What was learned by other rules is forgotten.
+    pub(crate) fn open(folder: Option<&Path>, rules: u64) -> Self {
         let file = folder.map(|folder| folder.join(FILE_NAME));
         let document = file.as_deref().and_then(|file| read(file).ok());
         let answers = match document {
-            Some(Document { form: FORM, answers }) => answers,
+            Some(Document { form: FORM, rules: those, answers }) if those == rules => answers,
             _ => Vec::new(),
         };
-        Self { file, answers, changed: false }
+        Self { file, rules, answers, changed: false }
     }
 
     /// What the tool in this state answered, in these surroundings.
-    pub(crate) fn recall(&self, seen: &Sighting, surroundings: &str) -> Option<Version> {
+    pub(crate) fn recall(&self, seen: &Sighting, surroundings: &str) -> Option<Heard> {
         let one = self.answers.iter().find(|one| one.seen == *seen)?;
         if let Some(launcher) = &one.launcher {
             // A clock that was set back gives no age at all.
@@ -136,25 +165,19 @@ impl Memory {
                 return None;
             }
         }
-        let printed = one.printed.clone();
-        Some(match one.numbers {
-            Some((major, minor, patch)) => Version::Known { printed, major, minor, patch },
-            None => Version::Unknown { printed: Some(printed) },
-        })
+        Some(one.heard.clone())
     }
 
     /// Keeps an answer in the place of any earlier one for the same path.
-    pub(crate) fn keep(&mut self, seen: Sighting, surroundings: &str, version: &Version) {
-        let (printed, numbers) = match version {
-            Version::Known { printed, .. } => (printed.clone(), version.numbers()),
-            Version::Unknown { printed: Some(printed) } => (printed.clone(), None),
+    pub(crate) fn keep(&mut self, seen: Sighting, surroundings: &str, heard: &Heard) {
+        if heard.printed.is_none() {
             // Silence may have been a mishap.
-            Version::Unknown { printed: None } | Version::NotAsked => return,
-        };
+            return;
+        }
         let launcher =
             seen.is_launcher().then(|| Launcher { at: now(), surroundings: surroundings.to_owned() });
         self.answers.retain(|one| one.seen.tool != seen.tool || one.seen.path != seen.path);
-        self.answers.insert(0, Remembered { seen, printed, numbers, launcher });
+        self.answers.insert(0, Remembered { seen, heard: heard.clone(), launcher });
         self.answers.truncate(MOST_ANSWERS);
         self.changed = true;
     }
@@ -163,7 +186,7 @@ impl Memory {
     pub(crate) fn close(self) {
         if let (Some(file), true) = (self.file, self.changed) {
             // Without a memory the tools are only asked again.
-            let _ = write(&file, &Document { form: FORM, answers: self.answers });
+            let _ = write(&file, &Document { form: FORM, rules: self.rules, answers: self.answers });
         }
     }
 }

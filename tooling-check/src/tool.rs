@@ -99,6 +99,51 @@ impl Tool {
         }
     }
 
+    /// Variables that keep it from what nobody asked for: another's cluster, a file of defaults (a kuberc turns the
+    /// answer into YAML), notes in its own folder, questions over the network.
+    pub(crate) const fn quiet_environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Kubectl => &[("KUBECONFIG", "/dev/null"), ("KUBERC", "off")],
+            Self::Aws => &[("PYTHONDONTWRITEBYTECODE", "1")],
+            Self::Gcloud => &[
+                ("PYTHONDONTWRITEBYTECODE", "1"),
+                ("CLOUDSDK_CORE_DISABLE_PROMPTS", "1"),
+                ("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "1"),
+                ("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "1"),
+            ],
+            Self::Az => &[
+                ("PYTHONDONTWRITEBYTECODE", "1"),
+                ("AZURE_CORE_COLLECT_TELEMETRY", "0"),
+                ("AZURE_CORE_NO_COLOR", "1"),
+            ],
+            Self::Pwsh => {
+                &[("POWERSHELL_UPDATECHECK", "Off"), ("POWERSHELL_TELEMETRY_OPTOUT", "1"), ("NO_COLOR", "1")]
+            }
+            _ => &[],
+        }
+    }
+
+    /// Variables that name folders which it writes to though it is only asked.
+    pub(crate) const fn own_folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Kubectl => &["KUBECACHEDIR"],
+            Self::Gcloud => &["CLOUDSDK_CONFIG"],
+            Self::Az => &["AZURE_CONFIG_DIR"],
+            Self::Pwsh => &["XDG_CACHE_HOME", "XDG_DATA_HOME"],
+            _ => &[],
+        }
+    }
+
+    /// Whether it takes about a second to answer.
+    pub(crate) const fn is_slow(self) -> bool {
+        matches!(self, Self::Gcloud | Self::Az | Self::Aws | Self::Pwsh)
+    }
+
+    /// Whether its makers ship a script, so that a script is nothing to wonder at.
+    pub(crate) const fn is_script_by_nature(self) -> bool {
+        matches!(self, Self::Gcloud | Self::Az | Self::Aws)
+    }
+
     /// The tool of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -61,6 +61,13 @@ impl Version {
         }
     }
 
+    /// The minor version of Kubernetes whose libraries the tool says it has; helm 4 does.
+    pub(crate) fn kubernetes(tool: Tool, stdout: &[u8]) -> Option<(u32, u32)> {
+        let text = plain(stdout);
+        let (_, rest) = text.split_once("KubeClientVersion:\"").filter(|_| tool == Tool::Helm)?;
+        numbers(rest.split('"').next()?).map(|(major, minor, _)| (major, minor))
+    }
+
     /// Which other program printed this, where one is known that goes by the tool's name.
     pub(crate) fn stranger(tool: Tool, stdout: &[u8], stderr: &[u8]) -> Option<&'static str> {
         [stdout, stderr].into_iter().find_map(|text| read::stranger(tool, &plain(text)))
@@ -78,7 +85,7 @@ impl fmt::Display for Version {
 }
 
 /// The text without the escape sequences by which terminals are coloured (`ESC [ … letter`).
-fn plain(output: &[u8]) -> String {
+pub(crate) fn plain(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -94,6 +101,11 @@ pub(crate) fn first_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let line: String = line.chars().filter(|c| !c.is_control()).take(LONGEST_LINE).collect();
     (!line.is_empty()).then_some(line)
+}
+
+/// The last line that holds anything, likewise.
+pub(crate) fn last_line(output: &[u8]) -> Option<String> {
+    plain(output).lines().rev().find_map(first_line)
 }
 
 /// The first `1.2` or `1.2.3` in a text. A number that does not fit is no version.

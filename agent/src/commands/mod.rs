@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+pub mod check;
 pub mod explain;
 pub mod mask;
 pub mod ps;

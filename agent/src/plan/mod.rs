@@ -13,7 +13,7 @@ pub use access::{Access, Credential};
 pub use login::{AccountVariable, Cloud, Login, Plugin};
 pub use route::Route;
 use tooling_check::{Inventory, State, Tool, Version};
-pub use tools::{asked_of, tools_of};
+pub use tools::{Needs, asked_of, needs_of, tools_of};
 
 use jiff::Timestamp;
 

@@ -25,6 +25,31 @@ pub fn tools_of(step: &Step) -> Vec<Tool> {
     tools
 }
 
+/// What a step has to do with tools: all that `kubestep check` needs to know of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// It does not start without these.
+    pub must: Vec<Tool>,
+    /// Scripts often use these.
+    pub may: Vec<Tool>,
+    /// One of these has to log in, the better one first; none where no plugin is used.
+    pub one_of: Vec<Tool>,
+}
+
+/// What the step has to do with tools.
+#[must_use]
+pub fn needs_of(step: &Step) -> Needs {
+    let mut needs = Needs { one_of: plugins(&step.target.auth), ..Needs::default() };
+    for tool in tools_of(step) {
+        match need(tool, step) {
+            Need::Must => needs.must.push(tool),
+            Need::May => needs.may.push(tool),
+            Need::Plugin => {}
+        }
+    }
+    needs
+}
+
 /// The tools that are run to hear their version: those whose version decides something.
 #[must_use]
 pub fn asked_of(step: &Step) -> Vec<Tool> {
@@ -68,12 +93,8 @@ pub(super) fn need(tool: Tool, step: &Step) -> Need {
 
 /// Why a tool cannot be used, and what to do; `None` where it can.
 pub(super) fn fault(finding: &Finding) -> Option<ToolFault> {
+    let message = finding.complaint()?;
     let name = finding.tool.name();
-    let message = match &finding.state {
-        State::Usable { .. } => return None,
-        State::Missing => format!("{name} is not on the PATH"),
-        State::Unusable { path, fault } => format!("{name} at {} {fault}", path.display()),
-    };
     let by_path = format!("or name another in the payload (tools: {{{name}: /path/to/{name}}})");
     let hint = finding.hint().map_or_else(|| by_path.clone(), |hint| format!("{hint}; {by_path}"));
     Some(ToolFault { message, hint })

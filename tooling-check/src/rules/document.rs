@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Answers, ApiVersion, Numbers};
+use super::{Answers, ApiVersion, Minors, Numbers};
 use crate::tool::Tool;
 
 /// The file's form; a file of another form is refused.
@@ -53,6 +53,12 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) least: Vec<Least>,
     #[serde(default)]
+    pub(super) feature: Vec<FeatureRule>,
+    #[serde(default)]
+    pub(super) built_for: Vec<BuiltFor>,
+    #[serde(default)]
+    pub(super) note: Vec<NoteRule>,
+    #[serde(default)]
     pub(super) install: Vec<Install>,
 }
 
@@ -94,6 +100,52 @@ pub(super) struct Least {
     pub(super) tool: ToolName,
     pub(super) version: Number,
     pub(super) why: String,
+    #[expect(dead_code, reason = "a rule without its source is refused; people read it in the file")]
+    source: String,
+}
+
+/// Something that scripts do with a tool, to be tried.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FeatureRule {
+    pub(super) tool: ToolName,
+    pub(super) name: String,
+    pub(super) arguments: Vec<String>,
+    #[serde(default)]
+    pub(super) input: String,
+    pub(super) output: String,
+    #[serde(default)]
+    pub(super) needed: bool,
+    #[expect(dead_code, reason = "a rule without its source is refused; people read it in the file")]
+    source: String,
+}
+
+/// The Kubernetes that a tool's release was built for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BuiltFor {
+    pub(super) tool: ToolName,
+    /// `3.18 = "1.33"`, one for each minor version.
+    pub(super) minors: BTreeMap<String, Number>,
+    /// How many minor versions of the server before that one are supported, and how many after.
+    pub(super) before: u32,
+    pub(super) after: u32,
+    #[expect(dead_code, reason = "a rule without its source is refused; people read it in the file")]
+    source: String,
+}
+
+/// What is known about a range of a tool's versions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoteRule {
+    pub(super) tool: ToolName,
+    #[serde(default)]
+    pub(super) from: Number,
+    pub(super) below: Option<Number>,
+    #[serde(default)]
+    pub(super) warning: bool,
+    pub(super) says: String,
+    pub(super) fix: Option<String>,
     #[expect(dead_code, reason = "a rule without its source is refused; people read it in the file")]
     source: String,
 }
@@ -164,5 +216,20 @@ impl<'de> Deserialize<'de> for Number {
             [major, minor, patch] => Ok(Self((major, minor, patch))),
             _ => Err(wrong()),
         }
+    }
+}
+
+impl BuiltFor {
+    /// The tool's minor versions in numbers.
+    pub(super) fn numbers(&self) -> Result<Minors, RulesError> {
+        let minor = |text: &str| {
+            let (major, minor) = text.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        };
+        let pairs = self.minors.iter().map(|(text, kubernetes)| {
+            let wrong = || RulesError::Form(format!("{text} is no minor version such as 3.18"));
+            Ok((minor(text).ok_or_else(wrong)?, (kubernetes.0.0, kubernetes.0.1)))
+        });
+        pairs.collect()
     }
 }

@@ -7,6 +7,7 @@
 mod api;
 mod document;
 mod pair;
+mod skew;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +18,13 @@ use std::sync::OnceLock;
 pub use api::{ApiVersion, ApiVersions};
 pub use document::RulesError;
 pub use pair::Pair;
+use skew::{Builds, Minors};
+pub use skew::{Skew, Supported};
 
 use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
-use document::Document;
+use document::{Document, FeatureRule};
 
 /// Major, minor and patch.
 pub(crate) type Numbers = (u32, u32, u32);
@@ -36,7 +39,20 @@ pub struct Rules {
     accepts: Vec<Accepts>,
     emits: BTreeMap<Tool, Vec<(Numbers, Answers)>>,
     least: BTreeMap<Tool, Least>,
+    features: BTreeMap<Tool, Vec<Feature>>,
+    built_for: BTreeMap<Tool, Builds>,
+    notes: Vec<Note>,
     install: Vec<Install>,
+    fingerprint: u64,
+}
+
+/// Something that scripts do with a tool: it is tried, whatever version the tool has.
+pub(crate) struct Feature {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) input: String,
+    pub(crate) output: String,
+    pub(crate) needed: bool,
 }
 
 /// An API version, and the kubectls that read it.
@@ -80,6 +96,19 @@ pub enum Answers {
     },
     /// Nobody knows.
     Unknown,
+}
+
+/// What is known about some versions of a tool.
+pub struct Note {
+    tool: Tool,
+    from: Numbers,
+    below: Option<Numbers>,
+    /// Whether somebody should act.
+    pub is_warning: bool,
+    /// What it is, as a sentence without its full stop.
+    pub says: String,
+    /// What to do.
+    pub fix: Option<String>,
 }
 
 /// Whether a tool is new enough.
@@ -133,6 +162,24 @@ impl Rules {
             told_from: rule.told_from.0,
         });
         let least = document.least.into_iter();
+        let mut features: BTreeMap<Tool, Vec<Feature>> = BTreeMap::new();
+        for rule in document.feature {
+            let FeatureRule { tool, name, arguments, input, output, needed, .. } = rule;
+            features.entry(tool.0).or_default().push(Feature { name, arguments, input, output, needed });
+        }
+        let builds = document.built_for.iter().map(|rule| {
+            let minors = rule.numbers()?;
+            Ok((rule.tool.0, Builds { minors, before: rule.before, after: rule.after }))
+        });
+        let built_for = builds.collect::<Result<_, RulesError>>()?;
+        let notes = document.note.into_iter().map(|rule| Note {
+            tool: rule.tool.0,
+            from: rule.from.0,
+            below: rule.below.map(|below| below.0),
+            is_warning: rule.warning,
+            says: rule.says,
+            fix: rule.fix,
+        });
         let install = document.install.into_iter();
         Ok(Self {
             date: document.date,
@@ -146,6 +193,10 @@ impl Rules {
             least: least
                 .map(|rule| (rule.tool.0, Least { numbers: rule.version.0, why: rule.why }))
                 .collect(),
+            features,
+            built_for,
+            notes: notes.collect(),
+            fingerprint: fingerprint(text),
             install: install.map(|rule| Install { tool: rule.tool.0, on: rule.on, how: rule.how }).collect(),
         })
     }
@@ -154,6 +205,25 @@ impl Rules {
     #[must_use]
     pub fn date(&self) -> &str {
         &self.date
+    }
+
+    /// What tells these rules from others, for what is remembered.
+    pub(crate) const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// What is tried with that tool.
+    pub(crate) fn features(&self, tool: Tool) -> &[Feature] {
+        self.features.get(&tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is known about that version of a tool.
+    pub fn notes(&self, tool: Tool, version: &Version) -> impl Iterator<Item = &Note> {
+        let numbers = version.numbers();
+        self.notes.iter().filter(move |note| {
+            let holds = |at: Numbers| at >= note.from && note.below.is_none_or(|below| at < below);
+            note.tool == tool && numbers.is_some_and(holds)
+        })
     }
 
     /// Whether this version is newer than every one that the rules were made from.
@@ -219,4 +289,10 @@ impl Rules {
 fn at(rules: &[(Numbers, Answers)], numbers: Numbers) -> &Answers {
     let before = rules.iter().take_while(|(from, _)| *from <= numbers);
     before.last().map_or(&Answers::Unknown, |(_, answers)| answers)
+}
+
+/// FNV-1a: two files of rules are told apart, nothing more.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
