@@ -7,6 +7,7 @@ mod auth;
 mod cleanup;
 mod clouds;
 mod connection;
+mod eks;
 mod ending;
 mod explain;
 mod harness;

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::{plugin, seen, token};
-use crate::harness::Run;
+use super::{is_nobody, plugin, seen, token};
 use crate::harness::aws::{Aws, Keys, REGION, Trust};
 use crate::harness::clouds::{Clouds, clouds};
 use crate::harness::cluster::cluster;
@@ -102,15 +101,8 @@ fn a_token_that_is_forged_aged_or_of_another_cluster_is_nobody_s() {
     for (token, why) in refused {
         let said = clouds.judge(&token)["why"].to_string();
         assert!(said.contains(why), "{said} is not {why}");
-        is_nobody(&cluster.step(&json!({"token": token}).to_string(), "kubectl get namespaces"));
+        is_nobody(cluster, &token);
     }
-}
-
-/// The script's kubectl is refused, and so is the agent itself.
-#[track_caller]
-fn is_nobody(step: &str) {
-    let done = Run::new(step).any_output().code(1).check();
-    assert!(done.stderr.contains("You must be logged in to the server"), "{}", done.stderr);
 }
 
 #[test]
@@ -121,7 +113,7 @@ fn a_token_dies_when_the_test_says_so() {
     let Some(token) = fresh(clouds, &aws, &keys, "dying") else { return };
     assert_eq!(clouds.judge(&token)["user"]["username"], keys.arn.as_str());
     aws.refuse_before(&keys.access_key_id, jiff::Timestamp::now().as_second() + 60);
-    is_nobody(&cluster.step(&json!({"token": token}).to_string(), "kubectl get namespaces"));
+    is_nobody(cluster, &token);
 }
 
 #[test]

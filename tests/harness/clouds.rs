@@ -8,6 +8,8 @@ use std::sync::{Mutex, OnceLock};
 use serde_json::{Value, json};
 
 use super::aws::Aws;
+use super::azure::Azure;
+use super::google::Google;
 use super::skipped;
 use super::tools::{repository, tools};
 
@@ -82,6 +84,16 @@ impl Clouds {
     /// AWS, as one account that this test alone has.
     pub(crate) fn aws(&'static self) -> Aws {
         Aws::new(self)
+    }
+
+    /// Azure, as one tenant that this test alone has.
+    pub(crate) fn azure(&'static self) -> Azure {
+        Azure::new(self)
+    }
+
+    /// Google, as one project that this test alone has.
+    pub(crate) fn google(&'static self) -> Google {
+        Google::new(self)
     }
 
     /// A service's URL in the clear, such as that of `sts`.

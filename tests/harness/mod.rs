@@ -2,10 +2,12 @@
 
 pub(crate) mod api_stand_in;
 pub(crate) mod aws;
+pub(crate) mod azure;
 pub(crate) mod basic_stand_in;
 pub(crate) mod certificates;
 pub(crate) mod clouds;
 pub(crate) mod cluster;
+pub(crate) mod google;
 mod http;
 pub(crate) mod proxies;
 pub(crate) mod proxy_stand_in;

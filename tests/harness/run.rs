@@ -227,8 +227,8 @@ impl Reader {
     }
 
     #[track_caller]
-    fn wait_for(&mut self, text: &str) {
-        let end = Instant::now() + STUCK;
+    fn wait_for(&mut self, text: &str, limit: Duration) {
+        let end = Instant::now() + limit;
         while !self.seen.windows(text.len()).any(|window| window == text.as_bytes()) {
             match self.pieces.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(piece) => self.seen.extend(piece),
@@ -275,7 +275,13 @@ impl Running {
     /// Waits until this has been printed.
     #[track_caller]
     pub(crate) fn wait_for_stdout(&mut self, text: &str) {
-        self.stdout.as_mut().expect("piped").wait_for(text);
+        self.wait_for_stdout_within(text, STUCK);
+    }
+
+    /// The same for a step that takes long.
+    #[track_caller]
+    pub(crate) fn wait_for_stdout_within(&mut self, text: &str, limit: Duration) {
+        self.stdout.as_mut().expect("piped").wait_for(text, limit);
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

@@ -14,10 +14,14 @@ import shutil
 import sys
 import tempfile
 
+import arm
+import entra
 from authority import Authority
 from aws_endpoints import EKS_HOST, STS_HOST, Eks, Machines, Sts
 from aws_identities import Identities
 from eks_tokens import EksTokens
+from google_clusters import Container
+from google_identities import Google
 from serving import Servers
 from tokens import Workloads
 from webhook import Webhook
@@ -31,9 +35,20 @@ def start(folder: pathlib.Path, log) -> tuple[dict, dict]:
 
     identities = Identities(workloads)
     sts, eks = Sts(identities), Eks(identities)
-    services = {"sts": (STS_HOST.fullmatch, sts.answer), "eks": (EKS_HOST.fullmatch, eks.answer)}
+    directory, google = entra.Entra(workloads, servers), Google(workloads, servers)
+    management, container = arm.Arm(directory), Container(google)
+    services = {
+        "sts": (STS_HOST.fullmatch, sts.answer),
+        "eks": (EKS_HOST.fullmatch, eks.answer),
+        "entra": (entra.HOSTS.__contains__, directory.answer),
+        "arm": (arm.HOSTS.__contains__, management.answer),
+        "google-token": ("oauth2.googleapis.com".__eq__, google.token),
+        "google-sts": ("sts.googleapis.com".__eq__, google.exchange),
+        "iamcredentials": ("iamcredentials.googleapis.com".__eq__, google.credentials),
+        "container": ("container.googleapis.com".__eq__, container.answer),
+    }
 
-    webhook = Webhook([EksTokens(identities, eks).user])
+    webhook = Webhook([EksTokens(identities, eks).user, directory.user, google.user])
     facts: dict = {"http": {}, "https": {}, "ca": str(authority.path)}
     for name, (owns, answer) in services.items():
         servers.host(owns, name, answer)
@@ -48,7 +63,7 @@ def start(folder: pathlib.Path, log) -> tuple[dict, dict]:
         return {"requests": fits}
 
     machines = Machines(identities, servers)
-    actors = {"aws": [identities, eks, machines], "workloads": [workloads], "webhook": [webhook]}
+    actors = {"aws": [identities, eks, machines], "azure": [directory, management], "google": [google, container], "workloads": [workloads], "webhook": [webhook]}
     acts = {f"{name}.{act.removeprefix('do_')}": getattr(actor, act)
             for name, several in actors.items() for actor in several for act in dir(actor) if act.startswith("do_")}
     return facts, {**acts, "requests": do_requests}

@@ -14,7 +14,7 @@ use super::{CredentialError, Grant, Place, answer};
 use crate::payload::Step;
 use crate::payload::eks::{AwsCredentials, Eks, Role, WebToken};
 use crate::plan::eks::{
-    CONFIG_FILE, EksLogin, EksTool, PROFILE, Session as Who, TOKEN_LIFE, arguments, settings,
+    BASE_PROFILE, CONFIG_FILE, EksLogin, EksTool, PROFILE, Session as Who, TOKEN_LIFE, arguments, settings,
     worker_web_identity,
 };
 use crate::plan::{Login, Plan};
@@ -55,7 +55,7 @@ impl<'a> EksAccount<'a> {
         match self.login.session {
             Who::None => {}
             Who::Sts => files.push((CONFIG_FILE, self.config_of_session())),
-            Who::Plugin => files.push((CONFIG_FILE, self.config_of_roles())),
+            Who::Plugin => files.extend(self.config_of_roles().map(|config| (CONFIG_FILE, config))),
         }
         files
     }
@@ -270,11 +270,13 @@ impl<'a> EksAccount<'a> {
         )
     }
 
-    /// The script's profile where there is no aws cli to take roles: each tool that reads it takes them itself.
-    fn config_of_roles(&self) -> String {
-        let mut profiles: Vec<String> = Vec::new();
-        let mut base = vec![format!("region = {}", self.eks.region.name)];
+    /// The script's profile where there is no aws cli to take roles: each tool that reads it takes them itself. `None`
+    /// for the worker's own account, which the script's tools find as the agent's do.
+    fn config_of_roles(&self) -> Option<String> {
+        let region = format!("region = {}", self.eks.region.name);
+        let mut base = vec![region.clone()];
         match &self.eks.credentials {
+            AwsCredentials::Worker => return None,
             AwsCredentials::AccessKey { id, secret, session_token } => {
                 base.push(format!("aws_access_key_id = {id}"));
                 base.push(format!("aws_secret_access_key = {}", secret.expose()));
@@ -282,28 +284,16 @@ impl<'a> EksAccount<'a> {
                     session_token.iter().map(|token| format!("aws_session_token = {}", token.expose())),
                 );
             }
-            AwsCredentials::WebIdentity { .. } | AwsCredentials::Worker => {
-                if let Some((role, file)) = self.web_identity() {
-                    base.push(format!("web_identity_token_file = {file}"));
-                    base.extend(role_lines(&role, &self.step.name));
-                } else {
-                    base.push("credential_source = Environment".into());
-                }
+            AwsCredentials::WebIdentity { role, token } => {
+                base.push(format!("web_identity_token_file = {}", self.token_path(token)));
+                base.extend(role_lines(role, &self.step.name));
             }
         }
-        match &self.eks.assume_role {
-            None => profiles.push(format!("[profile {PROFILE}]\n{}\n", base.join("\n"))),
-            Some(role) => {
-                profiles.push(format!("[profile {PROFILE}-base]\n{}\n", base.join("\n")));
-                let mut lines = vec![
-                    format!("region = {}", self.eks.region.name),
-                    format!("source_profile = {PROFILE}-base"),
-                ];
-                lines.extend(role_lines(role, &self.step.name));
-                profiles.push(format!("[profile {PROFILE}]\n{}\n", lines.join("\n")));
-            }
-        }
-        profiles.join("\n")
+        let profile = |name: &str, lines: &[String]| format!("[profile {name}]\n{}\n", lines.join("\n"));
+        let Some(role) = &self.eks.assume_role else { return Some(profile(PROFILE, &base)) };
+        let mut lines = vec![region, format!("source_profile = {BASE_PROFILE}")];
+        lines.extend(role_lines(role, &self.step.name));
+        Some(profile(BASE_PROFILE, &base) + &profile(PROFILE, &lines))
     }
 }
 

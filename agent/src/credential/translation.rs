@@ -155,17 +155,17 @@ pub const KUBECTL: &[Row] = &[
     row(
         &["exec plugin: invalid apiVersion"],
         "this kubectl does not know the plugin's version of the credential",
-        "leave `credentials: exec` out, or install a newer plugin",
+        "install a newer plugin, or let kubestep ask it (credentials: broker)",
     ),
     row(
         &["exec plugin is configured to use API version"],
         "the plugin answers in another version than the kubeconfig says",
-        "leave `credentials: exec` out, or install a newer plugin",
+        "install a newer plugin, or let kubestep ask it (credentials: broker)",
     ),
     row(
         &["no kind \"ExecCredential\" is registered"],
         "this kubectl does not know the plugin's version of the credential",
-        "leave `credentials: exec` out, or install a newer plugin",
+        "install a newer plugin, or let kubestep ask it (credentials: broker)",
     ),
 ];
 

@@ -21,6 +21,9 @@ pub const CONFIG_FILE: &str = "aws/config";
 /// The profile in it.
 pub const PROFILE: &str = "kubestep";
 
+/// The profile of the account without its role, where the plugin takes the role.
+pub const BASE_PROFILE: &str = "kubestep-base";
+
 /// A login to EKS.
 #[derive(Clone, Debug)]
 pub struct EksLogin {
@@ -173,6 +176,10 @@ fn needs_session(eks: &Eks, step: &Step) -> bool {
     by_token || eks.assume_role.is_some()
 }
 
+fn is_workers(eks: &Eks) -> bool {
+    matches!(eks.credentials, AwsCredentials::Worker)
+}
+
 /// The worker's own role by web identity (a pod's, in EKS), with the token's file: keys in the environment go
 /// before it.
 #[must_use]
@@ -221,7 +228,7 @@ pub fn settings(eks: &Eks) -> Vec<(&'static str, String)> {
         // An endpoint of a profile would get into the token, which EKS then refuses.
         ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true".into()),
     ];
-    if !matches!(eks.credentials, AwsCredentials::Worker) {
+    if !is_workers(eks) {
         // Else the machine's own role takes the place of an account that does not work. The authenticator 0.7
         // does not read the first one.
         settings.push(("AWS_EC2_METADATA_DISABLED", "true".into()));
@@ -231,7 +238,12 @@ pub fn settings(eks: &Eks) -> Vec<(&'static str, String)> {
 }
 
 fn exec(eks: &Eks, login: &EksLogin, api_version: String) -> Exec {
-    let environment = settings(eks).into_iter();
+    let mut settings = settings(eks);
+    if login.session == Session::Plugin && eks.assume_role.is_some() && !is_workers(eks) {
+        // The plugin takes the role itself, so it must not begin with the profile that takes it, too.
+        settings.push(("AWS_PROFILE", BASE_PROFILE.to_owned()));
+    }
+    let environment = settings.into_iter();
     Exec {
         api_version,
         command: login.program.program.display().to_string(),
@@ -251,6 +263,11 @@ fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountVa
     let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| text(name, &eks.region.name));
     let mut variables: Vec<(String, AccountVariable)> = Vec::new();
     match (&eks.credentials, login.session) {
+        // The worker's own: without the aws cli nobody but the plugin takes its role.
+        (AwsCredentials::Worker, Session::None | Session::Plugin) => {
+            let own = step.operator.iter();
+            variables.extend(own.map(|(name, text)| (name.clone(), AccountVariable::Text(text.clone()))));
+        }
         // One that is renewed cannot stand in a variable: a program reads those once.
         (_, Session::Sts | Session::Plugin) => {
             variables.push(("AWS_CONFIG_FILE".into(), AccountVariable::Private(CONFIG_FILE)));
@@ -265,13 +282,11 @@ fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountVa
             variables.push(hidden("AWS_SECRET_ACCESS_KEY", secret));
             variables.extend(session_token.iter().map(|token| hidden("AWS_SESSION_TOKEN", token)));
         }
-        (AwsCredentials::Worker, Session::None) => {
-            let own =
-                step.operator.iter().map(|(name, text)| (name.clone(), AccountVariable::Text(text.clone())));
-            variables.extend(own);
-        }
         (AwsCredentials::WebIdentity { .. }, Session::None) => {}
     }
     variables.extend(region);
+    // The aws cli does not read SSL_CERT_FILE.
+    let bundle = step.operator.get("AWS_CA_BUNDLE").or_else(|| step.inherited.get("SSL_CERT_FILE"));
+    variables.extend(bundle.map(|file| ("AWS_CA_BUNDLE".to_owned(), AccountVariable::Text(file.clone()))));
     variables
 }
