@@ -96,7 +96,7 @@ impl Table {
 
     /// Whether all bits of these bytes are set.
     #[inline]
-    fn may_be(&self, bytes: u64) -> bool {
+    pub(super) fn may_be(&self, bytes: u64) -> bool {
         let hash = (bytes & self.mask).wrapping_mul(SPREAD);
         let marks = marks(hash);
         self.bits[(hash >> self.shift) as usize] & marks == marks
