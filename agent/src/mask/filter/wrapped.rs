@@ -7,6 +7,9 @@
 
 use std::ops::Range;
 
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
+
 use super::group::load;
 use super::{Found, LONGEST_BEGINNING, Patterns, Text};
 use crate::mask::gap::{self, Gap};
@@ -33,6 +36,14 @@ fn is_of_code(byte: u8) -> bool {
 /// How many bytes of an alphabet stand at the end of a text, as far as that matters.
 pub(in crate::mask) fn run_at_end(text: &[u8]) -> usize {
     whole_run_at_end(&text[text.len().saturating_sub(NARROWEST)..])
+}
+
+/// A text in which codes may stand.
+#[derive(Clone, Copy)]
+struct Coded<'a> {
+    bytes: &'a [u8],
+    /// How many bytes of an alphabet stood before it.
+    run_before: usize,
 }
 
 /// A run of a code's bytes with a seam after it, and all that is joined to it.
@@ -73,24 +84,21 @@ impl Joined {
 impl Patterns {
     /// Finds the forms that stand across seams. `found` has what stands in the text as it is.
     pub(super) fn find_wrapped(&self, text: &Text<'_>, run_before: usize, found: &mut Found) {
+        let coded = Coded { bytes: text.bytes, run_before };
         let bytes = text.bytes;
         let mut chain = Chain::default();
-        let mut end = run_at_start(bytes);
-        loop {
-            let mut next = end;
-            if let Some(seam) = first_seam(bytes, end, run_before) {
-                self.follow(&mut chain, bytes, end, seam, run_before);
-                next = chain.end();
-                let reaches_the_end = text.open && next == bytes.len();
-                if chain.is_promising || reaches_the_end || found.has_begun_in(chain.before_its_last_seam()) {
-                    self.find_joined(text, &chain, found);
-                }
-                self.find_after_colours(text, &chain, run_before, found);
+        let (mut from, mut run) = (0, run_before);
+        while let Some(end) = end_of_long_run(bytes, from, run) {
+            // The next run may begin after this one's first stranger.
+            (from, run) = (end + 1, 0);
+            let Some(seam) = gap_at(bytes, end) else { continue };
+            self.follow(&mut chain, coded, end, seam);
+            from = chain.end();
+            let reaches_the_end = text.open && from == bytes.len();
+            if chain.is_promising || reaches_the_end || found.has_begun_in(chain.before_its_last_seam()) {
+                self.find_joined(text, &chain, found);
             }
-            match long_run(bytes, next.saturating_add(1).min(bytes.len())) {
-                Some(place) => end = place + run_at_start(&bytes[place..]),
-                None => return,
-            }
+            self.find_after_colours(text, &chain, run_before, found);
         }
     }
 
@@ -102,7 +110,7 @@ impl Patterns {
             if found.has_begun_in(start..line.start) || line.len() < LONGEST_BEGINNING {
                 let mut other = Chain::default();
                 if let Some(seam) = gap_at(text.bytes, line.end) {
-                    self.follow(&mut other, text.bytes, line.end, seam, run_before);
+                    self.follow(&mut other, Coded { bytes: text.bytes, run_before }, line.end, seam);
                     self.find_joined(text, &other, found);
                 }
             }
@@ -110,7 +118,8 @@ impl Patterns {
     }
 
     /// All lines of the chain whose first one ends at `end`.
-    fn follow(&self, chain: &mut Chain, bytes: &[u8], mut end: usize, mut seam: Gap, run_before: usize) {
+    fn follow(&self, chain: &mut Chain, coded: Coded<'_>, mut end: usize, mut seam: Gap) {
+        let bytes = coded.bytes;
         chain.lines.clear();
         chain.lines.push(end - whole_run_at_end(&bytes[..end])..end);
         chain.is_promising = false;
@@ -122,7 +131,7 @@ impl Patterns {
             let padding = bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
             chain.lines.push(next..end + padding);
             // A colour before the run may count for its width.
-            if padding > 0 || run < NARROWEST && (run == 0 || !has_width(bytes, end, run_before)) {
+            if padding > 0 || run < NARROWEST && (run == 0 || !has_width(coded, end)) {
                 return;
             }
             match gap_at(bytes, end) {
@@ -171,46 +180,63 @@ impl Chain {
     }
 }
 
-/// A part of a text that is looked at in one step, in bytes: of the narrowest line, wherever it begins, two whole
-/// blocks one after the other.
-const BLOCK: usize = NARROWEST / 3;
+/// The end of the first run of a code's bytes that is as long as the narrowest line and ends at or after `from`, before
+/// which `run` such bytes stood. A run that the text ends in has no end.
+fn end_of_long_run(bytes: &[u8], from: usize, run: usize) -> Option<usize> {
+    dispatch!(Level::new(), simd => end_of_long_run_in(simd, bytes, from, run))
+}
 
-/// Blocks that are looked at before anything depends on the answers.
-const AT_ONCE: usize = 8;
-
-/// A place at or after `from` in a run of a code's bytes, if there is one as long as the narrowest line: in the first
-/// such run, or in one before it that is shorter.
-fn long_run(bytes: &[u8], from: usize) -> Option<usize> {
-    let (groups, rest) = bytes[from..].as_chunks::<{ AT_ONCE * BLOCK }>();
-    let mut last = true;
-    for (index, group) in groups.iter().enumerate() {
-        let (mut any, mut before) = (false, last);
-        for block in group.as_chunks().0 {
-            let now = may_be_code(block);
-            any |= before & now;
-            before = now;
+#[inline(always)]
+fn end_of_long_run_in<S: Simd>(simd: S, bytes: &[u8], from: usize, mut run: usize) -> Option<usize> {
+    let (words, rest) = bytes[from..].as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let strangers = strangers_in(simd, word);
+        if let Some(end) = end_in_word(strangers, run) {
+            return Some(from + index * WORD + end);
         }
-        last = before;
-        if any && let Some(place) = wide_in(bytes, from + index * AT_ONCE * BLOCK, group.len()) {
-            return Some(place);
-        }
+        run = if strangers == 0 { run + WORD } else { strangers.leading_zeros() as usize };
     }
-    wide_in(bytes, bytes.len() - rest.len(), rest.len())
+    let mut last = [b' '; WORD];
+    last[..rest.len()].copy_from_slice(rest);
+    end_in_word(strangers_in(simd, &last), run)
+        .filter(|end| *end < rest.len())
+        .map(|end| bytes.len() - rest.len() + end)
 }
 
-/// The first block that is of a code, as the one before it is.
-fn wide_in(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
-    (start..start + length / BLOCK * BLOCK).step_by(BLOCK).find(|place| {
-        let (before, after) = bytes.split_at(*place);
-        after.first_chunk().is_some_and(is_code) && before.last_chunk().is_none_or(is_code)
-    })
+/// As many bytes as a number has bits.
+const WORD: usize = 64;
+
+/// Where in a word a long run ends, of which `run` bytes may stand before it. A bit is a byte of no alphabet.
+#[inline(always)]
+fn end_in_word(strangers: u64, run: usize) -> Option<usize> {
+    // A run between two strangers that is long covers the word's middle.
+    const SIDE: u32 = (WORD - NARROWEST) as u32;
+    const MIDDLE: u64 = u64::MAX << SIDE >> (2 * SIDE) << SIDE;
+    let first = strangers.trailing_zeros() as usize;
+    if first < WORD && run + first >= NARROWEST {
+        return Some(first);
+    }
+    if strangers & MIDDLE != 0 || strangers == 0 {
+        return None;
+    }
+    let last_before = (strangers & !(u64::MAX << SIDE)).checked_ilog2()? as usize;
+    let next = (strangers >> SIDE << SIDE).trailing_zeros() as usize;
+    (next < WORD && next - last_before > NARROWEST).then_some(next)
 }
 
-/// Whether no byte is below `+`, as nearly all are that ordinary text has between words.
-#[inline]
-fn may_be_code(bytes: &[u8; BLOCK]) -> bool {
-    bytes.iter().fold(true, |all, byte| all & (*byte >= b'+'))
+/// A bit for each byte that is of no alphabet.
+#[inline(always)]
+fn strangers_in<S: Simd>(simd: S, word: &[u8; WORD]) -> u64 {
+    let bytes = u8x64::from_slice(simd, word);
+    let letter = ((bytes | 0x20) - b'a').simd_lt(26);
+    // `/` is the one before the digits.
+    let digit = (bytes - b'/').simd_lt(11);
+    let sign = bytes.simd_eq(b'+') | bytes.simd_eq(b'-') | bytes.simd_eq(b'_');
+    !(letter | digit | sign).to_bitmask()
 }
+
+/// A part of a text that is looked at in one step, in bytes.
+const BLOCK: usize = 16;
 
 /// Whether all bytes are of a code's alphabet.
 #[inline]
@@ -242,9 +268,8 @@ fn is_code_byte(byte: u8) -> bool {
 fn run_at_start(bytes: &[u8]) -> usize {
     let (blocks, rest) = bytes.as_chunks();
     for (index, block) in blocks.iter().enumerate() {
-        let strangers = strangers(block);
-        if strangers != 0 {
-            return index * BLOCK + strangers.trailing_zeros() as usize / 8;
+        if !is_code(block) {
+            return index * BLOCK + strangers(block).trailing_zeros() as usize / 8;
         }
     }
     bytes.len() - rest.len() + rest.iter().take_while(|byte| is_of_code(**byte)).count()
@@ -254,20 +279,11 @@ fn run_at_start(bytes: &[u8]) -> usize {
 fn whole_run_at_end(bytes: &[u8]) -> usize {
     let (rest, blocks) = bytes.as_rchunks();
     for (index, block) in blocks.iter().rev().enumerate() {
-        let strangers = strangers(block);
-        if strangers != 0 {
-            return index * BLOCK + strangers.leading_zeros() as usize / 8;
+        if !is_code(block) {
+            return index * BLOCK + strangers(block).leading_zeros() as usize / 8;
         }
     }
     bytes.len() - rest.len() + rest.iter().rev().take_while(|byte| is_of_code(**byte)).count()
-}
-
-/// The seam that begins at `end`, where a run of a code ends, or what may still become one.
-fn first_seam(bytes: &[u8], end: usize, run_before: usize) -> Option<Gap> {
-    if !bytes.get(end).is_some_and(|byte| gap::begins(*byte)) || !has_width(bytes, end, run_before) {
-        return None;
-    }
-    gap_at(bytes, end)
 }
 
 /// The gap that begins at `end` and holds a line end, or may still get one.
@@ -284,10 +300,8 @@ fn gap_at(bytes: &[u8], end: usize) -> Option<Gap> {
 }
 
 /// Whether a whole line of a code may end at `end`.
-fn has_width(bytes: &[u8], end: usize, run_before: usize) -> bool {
-    let narrowest = &bytes[end.saturating_sub(NARROWEST)..end];
+fn has_width(coded: Coded<'_>, end: usize) -> bool {
+    let narrowest = &coded.bytes[end.saturating_sub(NARROWEST)..end];
     let missing = NARROWEST - narrowest.len();
-    // Where it has not, its first bytes mostly tell.
-    let may_have = narrowest.first_chunk().is_none_or(is_code);
-    missing <= run_before && may_have && run_at_end(narrowest) == narrowest.len()
+    missing <= coded.run_before && run_at_end(narrowest) == narrowest.len()
 }
