@@ -89,6 +89,10 @@ fn every_kubectl_is_the_same_application_by_every_kubelogin_that_the_broker_asks
             assert!(seen.iter().all(|user| user.name == app.object), "{version}: {seen:?}");
         }
     }
+    let step = place.step(&place.account(&app, &accounts[0]), &script) + "credentials: exec\n";
+    let Some(run) = with(place.run(step)) else { return };
+    let seen = users(run);
+    assert!(seen.iter().all(|user| user.name == app.object), "exec: {seen:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod accounts;
 mod clusters;
 mod faults;
+mod renewal;
 
 use serde_json::{Value, json};
 

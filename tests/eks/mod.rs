@@ -4,7 +4,7 @@
 mod accounts;
 pub(crate) mod faults;
 mod plugins;
-mod renewal;
+pub(crate) mod renewal;
 pub(crate) mod secrets;
 mod words;
 
