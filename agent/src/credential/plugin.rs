@@ -21,6 +21,9 @@ const ROOM: usize = 1024 * 1024;
 /// How much of a program's own words is told, in characters.
 const LONGEST: usize = 600;
 
+/// What kubectl tells a plugin: v1beta1, which every plugin answers, and that nobody is there to be asked.
+pub(super) const EXEC_INFO: &str = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":false}}"#;
+
 /// What calls need, whatever they call.
 pub(super) struct Caller<'a> {
     /// This program, to be started as the supervisor.
@@ -131,7 +134,7 @@ pub(super) fn environment(step: &Step, temporary: &Path) -> BTreeMap<String, Str
 }
 
 /// Somebody else's words behind ours, on one line.
-fn with_words(ours: &str, said: &str) -> String {
+pub(super) fn with_words(ours: &str, said: &str) -> String {
     let words: Vec<&str> = said.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.is_empty() {

@@ -3,6 +3,8 @@
 //! Promise: where a reader answers `None` for a field that is there, the reason was told. A value is never repeated.
 //! Which fields there are, and what makes a value right, is left to `wire`.
 
+mod choice;
+
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
@@ -11,17 +13,8 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 9] = [
-    "target.auth.aks",
-    "target.auth.gke",
-    "limits.memory",
-    "limits.pids",
-    "limits.cpu",
-    "notBefore",
-    "notAfter",
-    "concurrencyKey",
-    "retry",
-];
+const LATER: [&str; 7] =
+    ["limits.memory", "limits.pids", "limits.cpu", "notBefore", "notAfter", "concurrencyKey", "retry"];
 
 /// Above any step's files together, and bearable for a worker.
 const MAX_READ: usize = 64 * 1024 * 1024;
