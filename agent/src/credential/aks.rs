@@ -1,6 +1,7 @@
 //! A login to AKS: by kubelogin, or with what the management API hands out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +28,9 @@ use crate::workspace::Workspace;
 
 /// How long a token lives where kubelogin does not say; Entra's own figure is an hour and more.
 const TOKEN_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_mins(30);
+
+/// How long a look at the cluster's state is waited for: only its words depend on it.
+const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The version of the management API that is spoken.
 const API: &str = "api-version=2024-02-01";
@@ -82,6 +86,9 @@ impl<'a> AksAccount<'a> {
 
     /// Logs in.
     pub(super) async fn obtain(&mut self, caller: &Caller<'_>) -> Result<Grant, CredentialError> {
+        if let AzureCredentials::Federated(WebToken::File { path, .. }) = &self.aks.credentials {
+            caller.mask_file(path);
+        }
         match &self.login.way {
             AksWay::Admin => self.with_handout(caller, Whose::Admin).await,
             AksWay::Entra(plugin) => self.with_kubelogin(plugin, caller).await,
@@ -204,9 +211,9 @@ impl<'a> AksAccount<'a> {
         let list = Request::post(format!("{path}/{act}?{API}"), Content::Empty).with_room(ROOM);
         let look = Request::get(format!("{path}?{API}")).with_room(ROOM);
         // The one does not say that a cluster is stopped, and the other may be forbidden.
-        let (listed, looked) =
-            tokio::join!(service.ask(caller, aim, &list), service.ask(caller, "look at the cluster", &look));
-        let power = looked.ok().and_then(|about| {
+        let look = tokio::time::timeout(LOOK_PATIENCE, service.ask(caller, "look at the cluster", &look));
+        let (listed, looked) = tokio::join!(service.ask(caller, aim, &list), look);
+        let power = looked.ok().and_then(Result::ok).and_then(|about| {
             Some(about.pointer("/properties/powerState/code").and_then(Value::as_str)?.to_owned())
         });
         if power.as_deref() == Some("Stopped") {

@@ -2,6 +2,7 @@
 //! asked of Google by the agent.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -138,6 +139,11 @@ impl<'a> GkeAccount<'a> {
 
     async fn of_plugin(&self, caller: &Caller<'_>) -> Result<(Token, Heard), CredentialError> {
         self.look_at_machine(caller).await?;
+        if let GoogleCredentials::External(file) = &self.gke.credentials
+            && let Some(path) = file.value().pointer("/credential_source/file").and_then(Value::as_str)
+        {
+            caller.mask_file(Path::new(path));
+        }
         let folders = self.workspace.folders();
         let mut environment: BTreeMap<String, String> = environment(self.step, &folders.temporary());
         for (name, value) in settings(self.gke, self.step) {

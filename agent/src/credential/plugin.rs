@@ -12,6 +12,7 @@ use crate::causes::with_causes;
 use crate::mask::Masker;
 use crate::payload::{Step, is_inherited_by_default};
 use crate::plan::Plugin;
+use crate::secret::Secret;
 use crate::supervise::call::{Call, CallEnd, Called, Ends};
 use crate::supervise::{Command, Exit};
 
@@ -66,6 +67,13 @@ impl Heard {
 }
 
 impl Caller<'_> {
+    /// Masks what a file holds by now, where somebody else renews it.
+    pub(super) fn mask_file(&self, path: &Path) {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            drop(self.masker.add([&Secret::new(text.trim().to_owned())]));
+        }
+    }
+
     /// Runs a program that must succeed.
     ///
     /// # Errors
