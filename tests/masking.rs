@@ -40,16 +40,15 @@ impl Mask {
         self.folder.path().join("secrets")
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubestep"));
+        command.args(["mask", "--secrets"]).arg(self.secrets()).args(&self.flags);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     fn start(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_kubestep"))
-            .args(["mask", "--secrets"])
-            .arg(self.secrets())
-            .args(&self.flags)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts")
+        self.command().spawn().expect("the program starts")
     }
 
     fn run(&self, input: &[u8]) -> Done {
@@ -126,6 +125,52 @@ fn a_common_word_in_a_payload_is_told_once_by_its_field() {
     assert_eq!(done.result["warnings"][0]["code"], "SecretCommonWord");
 }
 
+/// What makes a masker that was built for tests panic.
+const FAULT: (&str, &str) = ("KUBESTEP_TEST_MASKER_FAULT", "@fault@");
+
+#[test]
+fn a_fault_of_the_masker_ends_the_step_and_nothing_goes_out_unmasked() {
+    for stream in ["1", "2"] {
+        // The write after the fault finds nobody, however long the script would go on.
+        let script = format!(
+            "exec 1>&{stream}; echo ready; while [ ! -e \"$HOME/go\" ]; do sleep 0.01; done\n\
+             printf 'a hunter22 b @fault@ hunter'; sleep 0.2; while printf '22 after\\n'; do sleep 0.01; done"
+        );
+        let payload = step(&script) + "secrets: [hunter22]\n";
+        let run = Run::new(payload).env(FAULT.0, FAULT.1).code(70).any_output();
+        let mut running = run.start();
+        if stream == "1" {
+            running.wait_for_stdout("ready\n");
+        }
+        std::fs::write(running.folder().join("home/go"), "").expect("written");
+        let done = running.check();
+        assert_eq!(done.result["reason"], "AgentFailed");
+        for text in [&done.stdout, &done.stderr] {
+            for unwanted in ["hunter", "fault@", "after"] {
+                assert!(!text.contains(unwanted), "{text}");
+            }
+        }
+        if stream == "1" {
+            assert_eq!(done.stdout, "ready\n");
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_the_masker_ends_the_filter_with_70() {
+    let mask = Mask::new("hunter22");
+    let mut child = mask.command().env(FAULT.0, FAULT.1).spawn().expect("the program starts");
+    let (mut stdin, mut stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    stdin.write_all(b"ready ").expect("written");
+    let mut read = [0; 6];
+    stdout.read_exact(&mut read).expect("read");
+    stdin.write_all(b"a hunter22 b @fault@ hunter").expect("written");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("read");
+    assert_eq!((&read, rest.as_str()), (b"ready ", ""));
+    assert_eq!(child.wait().expect("it was ours").code(), Some(70));
+}
+
 #[test]
 fn secrets_that_are_none_are_refused_and_never_shown() {
     let missing = Mask::new("");
@@ -187,12 +232,22 @@ fn what_cannot_begin_a_secret_is_written_at_once() {
 
 #[test]
 fn one_endless_line_takes_constant_memory() {
+    one_line_takes_constant_memory(64);
+}
+
+#[test]
+#[ignore = "takes minutes without optimization"]
+fn one_line_of_a_gibibyte_takes_constant_memory() {
+    one_line_takes_constant_memory(1024);
+}
+
+fn one_line_takes_constant_memory(mebibytes: u64) {
     let mask = Mask::new("hunter22\n-----a-longer-secret-with-many-bytes-----");
     let mut child = mask.start();
     let (mut stdin, mut stdout) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
     let reader = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).expect("read"));
     let block = vec![b'-'; 1024 * 1024];
-    for _ in 0..64 {
+    for _ in 0..mebibytes {
         stdin.write_all(&block).expect("written");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it lives");
@@ -200,7 +255,7 @@ fn one_endless_line_takes_constant_memory() {
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
     assert!(kilobytes < 32 * 1024, "{peak}");
     drop(stdin);
-    assert_eq!(reader.join().expect("read"), 64 * 1024 * 1024);
+    assert_eq!(reader.join().expect("read"), mebibytes * 1024 * 1024);
     assert!(child.wait().expect("it was ours").success());
 }
 

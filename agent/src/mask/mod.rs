@@ -10,6 +10,8 @@
 mod filter;
 mod forms;
 mod gap;
+#[cfg(any(test, fuzzing))]
+pub mod oracle;
 mod stream;
 
 use std::collections::BTreeSet;

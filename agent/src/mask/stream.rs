@@ -114,6 +114,8 @@ impl Stream {
             self.version = version;
         }
         let held = &self.buffer[..self.held];
+        #[cfg(debug_assertions)]
+        fault::fail_if_wanted(held);
         let Found { places, undecided, .. } = self.patterns.find(held, self.run_before, open);
         let (mut masks, mut at) = (0, self.covered);
         // A form that begins in the undecided bytes may be the inside of a longer one: it is found again.
@@ -136,6 +138,21 @@ impl Stream {
         self.covered = at.saturating_sub(undecided);
         self.failed = false;
         masks
+    }
+}
+
+/// The masker has no fault that is known, and what happens at one has to be tested: where the tests set this variable,
+/// a text that holds its value is one. Builds for use do not have this.
+#[cfg(debug_assertions)]
+mod fault {
+    const VARIABLE: &str = "KUBESTEP_TEST_MASKER_FAULT";
+
+    pub(super) fn fail_if_wanted(text: &[u8]) {
+        #[expect(clippy::disallowed_methods, reason = "no setting: nobody but a test may know it")]
+        let wanted = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+        let is_one =
+            |value: std::ffi::OsString| memchr::memmem::find(text, value.as_encoded_bytes()).is_some();
+        assert!(!wanted.is_some_and(is_one), "a fault that a test wanted");
     }
 }
 

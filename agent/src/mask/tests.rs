@@ -105,5 +105,4 @@ fn bytes_that_are_no_text_pass_unchanged() {
     assert_eq!(masker.whole(&bytes).bytes(), bytes);
 }
 
-mod oracle;
 mod property;

@@ -140,6 +140,10 @@ impl Supervisor {
         let (ours, theirs) = StdUnixStream::pair()?;
         let (stdout, stdout_writer) = io::pipe()?;
         let (stderr, stderr_writer) = io::pipe()?;
+        for pipe in [&stdout, &stderr] {
+            // A pipe that may not grow stays as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, output::PIPE);
+        }
         let process = tokio::process::Command::new(program)
             .arg0("kubestep")
             .arg("__tree")

@@ -8,8 +8,13 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
-/// How much is read at once, in bytes: what a pipe holds by default.
-const CHUNK: usize = 64 * 1024;
+/// What a pipe is asked to hold, in bytes: the most that Linux gives to everybody. A script that writes much waits
+/// seldom.
+pub(super) const PIPE: usize = 1024 * 1024;
+
+/// How much is read at once, in bytes: half of what waits in the sink, so that one piece is written while the next one
+/// is masked.
+const CHUNK: usize = 128 * 1024;
 
 /// Takes what a script writes.
 pub trait Output: Send + 'static {

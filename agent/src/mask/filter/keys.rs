@@ -13,8 +13,12 @@ const NONE: u32 = u32::MAX;
 struct Key {
     start: u32,
     length: u32,
+    /// How many bytes after it belong to it where they stand there.
+    end: u32,
     /// The longest other key that it begins with.
     parent: u32,
+    /// The longest key with an end that it begins with, which may be it itself.
+    ended: u32,
 }
 
 /// Keys in order, so that all with a common beginning stand together.
@@ -39,9 +43,9 @@ impl Keys {
         let mut sortable: Vec<(u128, Form)> = chosen.map(|form| (beginning(forms.of(&form)), form)).collect();
         // Nearly all differ in their first bytes, and numbers compare faster than slices.
         sortable.sort_unstable_by(|(one, a), (other, b)| {
-            one.cmp(other).then_with(|| forms.of(a).cmp(forms.of(b)))
+            one.cmp(other).then_with(|| extents(forms, a).cmp(&extents(forms, b)))
         });
-        sortable.dedup_by(|(one, a), (other, b)| one == other && forms.of(a) == forms.of(b));
+        sortable.dedup_by(|(one, a), (other, b)| one == other && extents(forms, a) == extents(forms, b));
         let mut keys = Self { sorted: Vec::with_capacity(sortable.len()), first: Vec::with_capacity(257) };
         let narrow = |number: usize| u32::try_from(number).expect("Masker::add bounds the forms' bytes");
         for (index, (_, form)) in sortable.iter().enumerate() {
@@ -50,7 +54,10 @@ impl Keys {
             while parent != NONE && !bytes.starts_with(keys.bytes(&forms.bytes, parent as usize)) {
                 parent = keys.sorted[parent as usize].parent;
             }
-            keys.sorted.push(Key { start: narrow(form.start), length: narrow(form.length), parent });
+            let (start, length, end) = (narrow(form.start), narrow(form.length), narrow(form.end));
+            let before = keys.sorted.get(parent as usize).map_or(NONE, |key| key.ended);
+            let ended = if end > 0 { narrow(index) } else { before };
+            keys.sorted.push(Key { start, length, end, parent, ended });
         }
         for byte in 0..=256_u128 {
             let before = sortable.partition_point(|(beginning, _)| beginning >> 120 < byte);
@@ -69,20 +76,30 @@ impl Keys {
         &arena[start as usize..][..length as usize]
     }
 
+    /// The bytes of a key with its end; of a key without one, nothing.
+    pub(super) fn with_end<'a>(&self, arena: &'a [u8], index: usize) -> Option<&'a [u8]> {
+        let Key { start, length, end, .. } = *self.sorted.get(index).filter(|key| key.end > 0)?;
+        Some(&arena[start as usize..][..(length + end) as usize])
+    }
+
     /// What of these keys stands at the beginning of `rest`.
     pub(super) fn judge(&self, arena: &[u8], range: Range<usize>, rest: &[u8]) -> Verdict {
         let after = range.start + self.place(arena, range.clone(), rest);
-        let open = after < range.end && self.bytes(arena, after).starts_with(rest);
-        let mut longest = 0;
+        let mut open = after < range.end && self.bytes(arena, after).starts_with(rest);
         // A key that `rest` begins with is the last one before it in order, or one that this one begins with.
         let mut index = if after > range.start { after - 1 } else { NONE as usize };
-        while index != NONE as usize {
-            let key = self.bytes(arena, index);
-            if rest.starts_with(key) {
-                longest = key.len();
-                break;
-            }
+        while index != NONE as usize && !rest.starts_with(self.bytes(arena, index)) {
             index = self.sorted[index].parent as usize;
+        }
+        let mut longest = if index == NONE as usize { 0 } else { self.bytes(arena, index).len() };
+        // `rest` begins with all that this key begins with, too: the end of a shorter one may reach further.
+        while let Some(key) = self.sorted.get(index) {
+            if let Some(ended) = self.with_end(arena, key.ended as usize) {
+                let stands = rest.starts_with(ended);
+                longest = if stands { longest.max(ended.len()) } else { longest };
+                open |= !stands && ended.starts_with(rest);
+            }
+            index = self.sorted.get(key.ended as usize).map_or(NONE, |key| key.parent) as usize;
         }
         Verdict { longest, open }
     }
@@ -102,6 +119,12 @@ impl Keys {
     fn place(&self, arena: &[u8], range: Range<usize>, rest: &[u8]) -> usize {
         self.sorted[range].partition_point(|key| &arena[key.start as usize..][..key.length as usize] <= rest)
     }
+}
+
+/// What a form is known by.
+fn extents<'a>(forms: &'a Forms, form: &Form) -> (&'a [u8], &'a [u8]) {
+    let after = &forms.bytes[form.start + form.length..];
+    (forms.of(form), &after[..form.end])
 }
 
 /// The first bytes as a number that orders as they do.

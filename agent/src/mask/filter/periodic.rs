@@ -107,19 +107,21 @@ impl Run {
             candidate.at + skipped.next_multiple_of(self.period)
         };
         for index in beginning.keys.clone() {
-            let key = keys.bytes(text.arena, index);
-            let common = in_common(key, run);
-            if common == key.len() {
-                let steps = (run.len() - key.len()) / self.period;
-                found.places.push(candidate.at..candidate.at + steps * self.period + key.len());
-            }
-            // Where the run has just as many bytes left as the form shares with it, it may stand; where the
-            // text ends there, it may come to stand at every later place too, of which the first counts.
-            let room = if common == key.len() { key.len() - 1 } else { common };
-            let at = first_with(room);
-            let fits = self.end >= at + group.m && (ends_with_text || self.end - at == room);
-            if fits && (common < key.len() || ends_with_text) {
-                group.judge(text, Candidate { at, ..candidate }, found);
+            let ends = [Some(keys.bytes(text.arena, index)), keys.with_end(text.arena, index)];
+            for key in ends.into_iter().flatten() {
+                let common = in_common(key, run);
+                if common == key.len() {
+                    let steps = (run.len() - key.len()) / self.period;
+                    found.places.push(candidate.at..candidate.at + steps * self.period + key.len());
+                }
+                // Where the run has just as many bytes left as the form shares with it, it may stand; where the
+                // text ends there, it may come to stand at every later place too, of which the first counts.
+                let room = if common == key.len() { key.len() - 1 } else { common };
+                let at = first_with(room);
+                let fits = self.end >= at + group.m && (ends_with_text || self.end - at == room);
+                if fits && (common < key.len() || ends_with_text) {
+                    group.judge(text, Candidate { at, ..candidate }, found);
+                }
             }
         }
     }

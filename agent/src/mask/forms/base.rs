@@ -3,15 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::Writer;
+use super::{Form, Kind, Writer};
 
 /// What is the same in every encoding that holds the value at an alignment.
 struct Names {
     core: [&'static str; 3],
     url: [&'static str; 3],
-    /// What only the end of an encoding has: filled up, and padded. None where what may be seen
-    /// after the core stands for zeros.
-    ended: Option<&'static str>,
+    /// Whether what only the end of an encoding has, filled up and padded, belongs to the core. It does not
+    /// where what may be seen after the core stands for zeros.
+    has_end: bool,
     /// Above this many bytes the end is looked for at the first alignment alone.
     longest_ended: usize,
 }
@@ -19,7 +19,7 @@ struct Names {
 const PLAIN: Names = Names {
     core: ["base64 core, alignment 0", "base64 core, alignment 1", "base64 core, alignment 2"],
     url: ["base64url core, alignment 0", "base64url core, alignment 1", "base64url core, alignment 2"],
-    ended: Some("base64 with its end"),
+    has_end: true,
     // `user:password`; a longer secret loses nothing by two bits.
     longest_ended: 256,
 };
@@ -35,7 +35,7 @@ const NEWLINE: Names = Names {
         "base64url core with newline, alignment 1",
         "base64url core with newline, alignment 2",
     ],
-    ended: Some("base64 with newline and its end"),
+    has_end: true,
     longest_ended: 0,
 };
 
@@ -50,7 +50,7 @@ const WIDE: Names = Names {
         "base64url core of UTF-16LE, alignment 1",
         "base64url core of UTF-16LE, alignment 2",
     ],
-    ended: None,
+    has_end: false,
     longest_ended: 0,
 };
 
@@ -73,8 +73,8 @@ impl Writer<'_> {
             self.forms.bytes.extend_from_slice(&padded[2..]);
             self.end("UTF-16LE", start);
             // The last character's upper half is zero, but for texts that do not end in Latin letters.
-            let ended = (padded.last() != Some(&0)).then_some("base64 of UTF-16LE with its end");
-            self.base64(&Names { ended, ..WIDE }, &padded, &mut code);
+            let has_end = padded.last() != Some(&0);
+            self.base64(&Names { has_end, ..WIDE }, &padded, &mut code);
         }
     }
 
@@ -91,21 +91,18 @@ impl Writer<'_> {
             // filled up with what comes after.
             let first = [0, 2, 3][alignment];
             let core = bytes.len() * 8 / 6;
-            self.alphabets(names.core[alignment], names.url[alignment], &code[first..core]);
-            match names.ended {
-                Some(ended) if written > core && (alignment == 0 || bytes.len() <= names.longest_ended) => {
-                    code.resize(written.next_multiple_of(4), b'=');
-                    self.alphabets(ended, ended, &code[first..]);
-                }
-                _ => {}
-            }
+            let has_end =
+                names.has_end && written > core && (alignment == 0 || bytes.len() <= names.longest_ended);
+            code.resize(if has_end { written.next_multiple_of(4) } else { core }, b'=');
+            self.alphabets(names.core[alignment], names.url[alignment], &code[first..], core - first);
         }
     }
 
-    fn alphabets(&mut self, standard: &'static str, url: &'static str, code: &[u8]) {
+    /// A code whose first `core` bytes are its core.
+    fn alphabets(&mut self, standard: &'static str, url: &'static str, code: &[u8], core: usize) {
         let start = self.begin();
         self.forms.bytes.extend_from_slice(code);
-        self.end(standard, start);
+        self.code(standard, start, core);
         if code.iter().any(|byte| matches!(byte, b'+' | b'/')) {
             let start = self.begin();
             self.forms.bytes.extend(code.iter().map(|byte| match byte {
@@ -113,7 +110,18 @@ impl Writer<'_> {
                 b'/' => b'_',
                 other => *other,
             }));
-            self.end(url, start);
+            self.code(url, start, core);
+        }
+    }
+
+    /// Takes the code that was written since `start`. Where its core is no form, it may be one with its end.
+    fn code(&mut self, name: &'static str, start: usize, core: usize) {
+        let written = &self.forms.bytes[start..];
+        if self.is_form(&written[..core]) {
+            let end = written.len() - core;
+            self.forms.all.push(Form { name, kind: Kind::Literal, start, length: core, end });
+        } else {
+            self.end(name, start);
         }
     }
 

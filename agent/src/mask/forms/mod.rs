@@ -53,6 +53,8 @@ pub(super) struct Form {
     pub(super) kind: Kind,
     pub(super) start: usize,
     pub(super) length: usize,
+    /// How many bytes after it belong to it where they stand there: only the end of an encoding has them.
+    pub(super) end: usize,
 }
 
 /// Forms of any number of secrets, their bytes one after another.
@@ -115,6 +117,12 @@ impl Forms {
     pub(super) fn of(&self, form: &Form) -> &[u8] {
         &self.bytes[form.start..form.start + form.length]
     }
+
+    /// The bytes of a form with its end.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn with_end(&self, form: &Form) -> &[u8] {
+        &self.bytes[form.start..form.start + form.length + form.end]
+    }
 }
 
 /// Writes the forms of one value.
@@ -172,22 +180,27 @@ impl Writer<'_> {
     /// several lines, also as lines.
     fn end(&mut self, name: &'static str, start: usize) {
         let written = &self.forms.bytes[start..];
-        if written.len() < SHORTEST_DERIVED || is_one_byte_repeated(written) || written == self.value {
+        if !self.is_form(written) {
             self.forms.bytes.truncate(start);
             return;
         }
         let lines = written.contains(&b'\n').then(|| lines::folded(written)).flatten();
         let length = self.forms.bytes.len() - start;
-        self.forms.all.push(Form { name, kind: Kind::Literal, start, length });
+        self.forms.all.push(Form { name, kind: Kind::Literal, start, length, end: 0 });
         if let Some(lines) = lines {
             self.push(name, Kind::Lines, &lines);
         }
     }
 
+    /// Whether it is another form than the value, and would not strike ordinary text.
+    fn is_form(&self, written: &[u8]) -> bool {
+        written.len() >= SHORTEST_DERIVED && !is_one_byte_repeated(written) && written != self.value
+    }
+
     fn push(&mut self, name: &'static str, kind: Kind, bytes: &[u8]) {
         let start = self.begin();
         self.forms.bytes.extend_from_slice(bytes);
-        self.forms.all.push(Form { name, kind, start, length: bytes.len() });
+        self.forms.all.push(Form { name, kind, start, length: bytes.len(), end: 0 });
     }
 }
 

@@ -5,8 +5,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::oracle;
-use crate::mask::{Masker, Scope};
+use crate::mask::{Masker, Scope, oracle};
 
 const MASK: &[u8] = b"*#*";
 
@@ -82,7 +81,7 @@ fn text(pieces: &[Piece], secrets: &[Vec<u8>], scope: Scope) -> Vec<u8> {
     // A secret may be too short to have a form.
     let form = |index: &Index| match forms.all.len() {
         0 => b"".as_slice(),
-        count => forms.of(&forms.all[index.index(count)]),
+        count => forms.with_end(&forms.all[index.index(count)]),
     };
     let mut text = Vec::new();
     for piece in pieces {

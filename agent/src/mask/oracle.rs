@@ -1,8 +1,31 @@
 //! The oracle: slow, obvious, with the whole text in memory. It knows the forms, and none of the ways in which the
-//! engine finds them.
+//! engine finds them. For the tests and the fuzz targets (`fuzz/`) alone.
 
-use crate::mask::forms::{Form, Forms, Kind, Scope};
-use crate::mask::gap::Gap;
+use super::forms::{Form, Forms, Kind, Scope};
+use super::gap::Gap;
+
+/// What the fuzz targets may know of a set of forms.
+pub struct Known(Forms);
+
+impl Known {
+    /// All forms of some values.
+    #[must_use]
+    pub fn new(values: &[Vec<u8>], scope: Scope) -> Self {
+        Self(forms(values, scope))
+    }
+
+    /// Each form, with its end.
+    #[must_use]
+    pub fn all(&self) -> Vec<&[u8]> {
+        self.0.all.iter().map(|form| self.0.with_end(form)).collect()
+    }
+
+    /// The text with every form masked.
+    #[must_use]
+    pub fn masked(&self, text: &[u8], mask: &[u8]) -> Vec<u8> {
+        masked(&self.0, text, mask)
+    }
+}
 
 /// All forms of some values.
 pub(super) fn forms(values: &[Vec<u8>], scope: Scope) -> Forms {
@@ -41,10 +64,11 @@ pub(super) fn masked(forms: &Forms, text: &[u8], mask: &[u8]) -> Vec<u8> {
 
 /// Where a form ends that begins at `start`.
 fn ends(forms: &Forms, form: &Form, text: &[u8], start: usize) -> impl Iterator<Item = usize> {
-    let key = forms.of(form);
+    let (key, ended) = (forms.of(form), forms.with_end(form));
+    let literal = |key| [plain(key, text, start), wrapped(key, text, start)];
     let ends = match form.kind {
-        Kind::Literal => [plain(key, text, start), wrapped(key, text, start)],
-        Kind::Lines => [lines(key, text, start), None],
+        Kind::Literal => [literal(key), literal(ended)].concat(),
+        Kind::Lines => vec![lines(key, text, start)],
     };
     ends.into_iter().flatten()
 }
