@@ -3,6 +3,7 @@
 //! `document` turns text into placed nodes, `fields` walks them, `source` reads text sources, `trust` says what a
 //! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
 //! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks` Amazon's.
+//! `queueing` is what a step says to its queue.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
@@ -13,6 +14,7 @@ pub mod eks;
 mod fields;
 mod pfx;
 mod problem;
+mod queueing;
 pub mod schema;
 mod source;
 mod trust;
@@ -30,6 +32,7 @@ use crate::secret::Secret;
 pub use account::Auth;
 pub use eks::Eks;
 pub use problem::{Problem, Problems};
+pub use queueing::{ConcurrencyKey, Queueing};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
 pub use wire::{is_inherited_by_default, load};
 
@@ -129,6 +132,8 @@ pub struct Step {
     pub output_kubeconfig: bool,
     /// Bounds on the script.
     pub limits: Limits,
+    /// What it says to a queue.
+    pub queueing: Queueing,
     /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.
     pub parts: Vec<Part>,
     /// The fields whose secret stands in the payload itself.

@@ -1,10 +1,11 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig` and
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `queueing` and
 //! `eks` those of these, `remote` those of trust.
 
 mod account;
 mod eks;
 mod kubeconfig;
 mod pfx;
+mod queueing;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -256,11 +257,6 @@ fn missing_and_unknown_fields_are_told() {
 #[test]
 fn fields_of_later_versions_are_unknown_and_say_so() {
     let later = "unknown field; hint: this version of kubestep does not know it yet";
-    let at_the_end = ["notBefore: x", "concurrencyKey: x", "retry: {}"];
-    for field in at_the_end {
-        let name = field.split(':').next().unwrap();
-        assert_eq!(Place::new().problems(with(field)), format!("deploy.yaml:11:1: {name}: {later}"));
-    }
     let limits = with("limits: {memory: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[
