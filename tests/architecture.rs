@@ -20,7 +20,7 @@ const TABLE: [(&str, &[&str]); 23] = [
     ("workspace", &[]),
     ("supervise", &["causes", "limits", "workspace"]),
     ("https", &["secret"]),
-    ("credential", &["causes", "plan", "payload", "secret", "workspace", "supervise", "mask"]),
+    ("credential", &["causes", "plan", "payload", "secret", "https", "workspace", "supervise", "mask"]),
     ("cluster", &["causes", "plan", "payload", "secret", "https", "credential", "supervise", "limits"]),
     ("kubeconfig", &["plan", "payload", "secret", "workspace"]),
     ("script", &["plan", "payload", "kubeconfig", "workspace", "secret", "supervise"]),

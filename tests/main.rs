@@ -2,6 +2,7 @@
 //!
 //! `harness` holds the strict builder that all tests use: what a test does not expect must not happen.
 
+mod aks;
 mod architecture;
 mod auth;
 mod cleanup;
@@ -10,9 +11,11 @@ mod connection;
 mod eks;
 mod ending;
 mod explain;
+mod gke;
 mod harness;
 mod import;
 mod input;
+mod isolation;
 mod masking;
 mod namespace;
 mod preflight;

@@ -53,9 +53,12 @@ fn an_empty_path_is_told_tool_by_tool_with_what_to_do() {
     let output = check(&run, &[]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("✖ kubectl "), "{text}");
+    assert!(text.contains("✖ kubectl                 missing (needed by every step)\n"), "{text}");
     assert!(text.contains("     fix: "), "{text}");
-    assert!(text.contains("Not good: 5 things that this machine needs are missing"), "{text}");
+    assert!(
+        text.contains("Not good: kubectl, jq, xargs, base64 and bash are missing or do not work."),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}'), "no terminal, no colours");
 }
 

@@ -92,6 +92,9 @@ fn the_schema_has_the_fields_that_the_program_reads() {
         ("ClientCertificate", "target: {auth: {clientCertificate: {zzzzqqqq: 1}}}"),
         ("Kubeconfig", "target: {auth: {kubeconfig: {zzzzqqqq: 1}}}"),
         ("ServiceAccount", "target: {auth: {serviceAccount: {zzzzqqqq: 1}}}"),
+        ("Eks", "target: {auth: {eks: {zzzzqqqq: 1}}}"),
+        ("Aks", "target: {auth: {aks: {zzzzqqqq: 1}}}"),
+        ("Gke", "target: {auth: {gke: {zzzzqqqq: 1}}}"),
     ] {
         assert_eq!(defined(name), known_to_the_program(payload), "{name}");
     }

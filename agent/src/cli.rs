@@ -328,6 +328,9 @@ Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   tools = ["/opt/tools"]             # folders for tools
   inCluster = ["https://10.0.0.1:443"]  # servers that the pod's own account may be sent to
   eksWorker = ["https://ID.gr7.REGION.eks.amazonaws.com"]  # servers for the worker's own AWS account
+  aksManagedIdentity = ["https://NAME.hcp.REGION.azmk8s.io"]  # servers for the worker's own Azure identity
+  aksServerId = ["ID"]               # applications of Entra, beside AKS' own, that tokens may be made for
+  gkeVmServiceAccount = ["https://10.0.0.2"]  # servers for the worker's own Google account
   [maxima]                           # the largest limits of a remote payload
   timeout = "2h"
   grace = "1m"

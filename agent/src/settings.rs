@@ -61,6 +61,12 @@ pub struct Remote {
     pub in_cluster: Vec<String>,
     /// Servers.
     pub eks_worker: Vec<String>,
+    /// Servers.
+    pub aks_managed_identity: Vec<String>,
+    /// Applications of Entra.
+    pub aks_server_id: Vec<String>,
+    /// Servers.
+    pub gke_vm_service_account: Vec<String>,
 }
 
 /// A fault in flags, environment or config.

@@ -10,7 +10,7 @@ use crate::harness::tools::tool;
 
 /// The run ends before its script, with 69 and these words and this hint.
 #[track_caller]
-pub(super) fn fails(run: Run, words: &[&str], hint: &str) -> Done {
+pub(crate) fn fails(run: Run, words: &[&str], hint: &str) -> Done {
     let done = run.code(69).any_output().check();
     assert_eq!(done.result["reason"], "SetupFailed");
     assert_eq!(done.stdout, "", "the script did not run");

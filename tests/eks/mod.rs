@@ -2,10 +2,10 @@
 //! plugin, brokered and exec.
 
 mod accounts;
-mod faults;
+pub(crate) mod faults;
 mod plugins;
-mod renewal;
-mod secrets;
+pub(crate) mod renewal;
+pub(crate) mod secrets;
 mod words;
 
 use serde_json::{Value, json};

@@ -75,6 +75,25 @@ fn one_that_hangs_or_forks_is_ended_with_all_that_it_started() {
 }
 
 #[test]
+fn a_stop_while_somebody_logs_in_ends_that_too() {
+    let Some(place) = Place::new() else { return };
+    let keys = place.aws.user("deployer");
+    let mark = marker();
+    let hangs = format!("export MARK_OF_A_TEST={mark}; setsid sleep 300 & trap '' TERM; sleep 300");
+    let run = place.run(place.step(&access_key(&keys), &json!({}), "echo ran"));
+    let path = run.folder().join("aws-stand-in");
+    script(&path, &format!("#!/bin/bash\ncase $1 in --version) echo aws-cli/2.15.0; exit;; esac\n{hangs}\n"));
+    let running = run.tool("aws", &path).code(143).any_output().start();
+    crate::harness::run::eventually("it logs in", std::time::Duration::from_secs(60), || {
+        marked(&mark).len() > 1
+    });
+    running.signal(rustix::process::Signal::TERM);
+    let done = running.check();
+    assert_eq!((done.stdout.as_str(), done.result["reason"].as_str()), ("", Some("Cancelled")));
+    assert!(marked(&mark).is_empty());
+}
+
+#[test]
 fn what_a_plugin_says_beside_its_answer_is_masked_with_the_token_in_it() {
     let Some(place) = Place::new() else { return };
     let keys = place.aws.user("deployer");

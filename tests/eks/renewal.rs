@@ -30,7 +30,7 @@ fn step(place: &Place, keys: &Keys, script: &str) -> String {
 }
 
 /// Waits until the token's file holds another one, and says so.
-const WAITS: &str = "file=$(dirname \"$KUBECONFIG\")/token; old=$(sha256sum <\"$file\")\n\
+pub(crate) const WAITS: &str = "file=$(dirname \"$KUBECONFIG\")/token; old=$(sha256sum <\"$file\")\n\
     for i in $(seq 300); do [[ $(sha256sum <\"$file\") == \"$old\" ]] || { echo renewed; break; }; sleep 0.1; done\n\
     stat -c '%a' \"$file\"; cat \"$file\"; kubectl get --raw /version | head -c 1\n";
 

@@ -8,7 +8,7 @@ use super::{Place, access_key, role_for, with};
 use crate::harness::aws::Trust;
 
 /// Every file below a folder that holds one of these.
-fn holders(folder: &Path, secrets: &[String]) -> Vec<String> {
+pub(crate) fn holders(folder: &Path, secrets: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -91,7 +91,9 @@ struct Ports {
 fn judge(kubectl: &Path, tool: Tool, plugin: &Path, ports: Ports) -> Option<String> {
     let chosen = BTreeMap::from([(Tool::Kubectl, kubectl.to_owned()), (tool, plugin.to_owned())]);
     let asked = [Tool::Kubectl, tool];
-    let search = Search { asked: &asked, ..Search::new("/usr/bin:/bin".as_ref(), &chosen) };
+    // Nothing here hangs, and the machine may be busy.
+    let limit = std::time::Duration::from_secs(120);
+    let search = Search { asked: &asked, limit, ..Search::new("/usr/bin:/bin".as_ref(), &chosen) };
     let found = tooling_check::inventory(&asked, &search);
     let (client, version) = (version(found.get(Tool::Kubectl)?), version(found.get(tool)?));
     let foretold = Rules::embedded().pair(&client, tool, &version);

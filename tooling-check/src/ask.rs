@@ -56,7 +56,7 @@ pub(crate) struct Question<'a> {
     pub(crate) enough: &'a dyn Fn() -> bool,
 }
 
-/// What a program printed that ended with code 0.
+/// What a program printed.
 pub(crate) struct Answer {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
@@ -69,18 +69,25 @@ pub(crate) struct End {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Runs the program until it ends or breaks a limit; any end but 0 is a fault.
-pub(crate) fn ask(question: &Question<'_>) -> Result<Answer, Fault> {
-    let End { status, stdout, stderr } = run(question)?;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(Answer { stdout, stderr }),
-        (Some(code), _) => {
-            let said =
-                [&stderr, &stdout].into_iter().find_map(|text| first_line(&String::from_utf8_lossy(text)));
-            Err(missing_library(said.as_deref()).unwrap_or(Fault::Exited { code, said }))
+impl End {
+    /// What it printed; any end but 0 is a fault.
+    pub(crate) fn good(self) -> Result<Answer, Fault> {
+        match (self.status.code(), self.status.signal()) {
+            (Some(0), _) => Ok(self.anyway()),
+            (Some(code), _) => {
+                let said = [&self.stderr, &self.stdout]
+                    .into_iter()
+                    .find_map(|text| first_line(&String::from_utf8_lossy(text)));
+                Err(missing_library(said.as_deref()).unwrap_or(Fault::Exited { code, said }))
+            }
+            // `wait` without WUNTRACED returns no third kind of status.
+            (None, signal) => Err(Fault::Killed { signal: signal.unwrap_or_default() }),
         }
-        // `wait` without WUNTRACED returns no third kind of status.
-        (None, signal) => Err(Fault::Killed { signal: signal.unwrap_or_default() }),
+    }
+
+    /// What it printed, however it ended.
+    pub(crate) fn anyway(self) -> Answer {
+        Answer { stdout: self.stdout, stderr: self.stderr }
     }
 }
 

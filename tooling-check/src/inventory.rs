@@ -17,6 +17,8 @@ use crate::version::Version;
 mod look;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traps;
 
 pub use look::inventory;
 

@@ -71,7 +71,7 @@ fn given(auth: &Auth) -> Option<(Login, Option<Identity<'_>>)> {
             Some((from_file(token_file)?, None))
         }
         Auth::Kubeconfig(user) => imported(user),
-        Auth::Eks(_) => None,
+        Auth::Eks(_) | Auth::Aks(_) | Auth::Gke(_) => None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::answer::{Doubt, Known, Question, of_http, with_clocks};
 use super::direct;
 use super::kubectl::{Kubectl, late};
 use crate::causes::with_causes;
-use crate::https::{Client, Request};
+use crate::https::{Client, Content, Request};
 use crate::payload::Step;
 use crate::plan::Access;
 
@@ -67,10 +67,10 @@ impl<'a> Asker<'a> {
     fn request(&self, question: Question) -> Request {
         let name = &self.step.target.namespace;
         match question {
-            Question::Get => Request { path: format!("{NAMESPACES}/{name}"), body: None },
+            Question::Get => Request::get(format!("{NAMESPACES}/{name}")),
             Question::Create => {
                 let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-                Request { path: NAMESPACES.into(), body: Some(namespace.to_string()) }
+                Request::post(NAMESPACES, Content::Json(namespace.to_string()))
             }
         }
     }

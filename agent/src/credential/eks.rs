@@ -6,13 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::plugin::{Caller, Printed, Task, environment, useless};
+use super::plugin::{Caller, EXEC_INFO, Printed, Task, environment, useless};
 use super::renewal::Life;
 use super::session::Session;
 use super::translation::AWS;
 use super::{CredentialError, Grant, Place, answer};
-use crate::payload::Step;
-use crate::payload::eks::{AwsCredentials, Eks, Role, WebToken};
+use crate::payload::eks::{AwsCredentials, Eks, Role};
+use crate::payload::{Step, WebToken};
 use crate::plan::eks::{
     BASE_PROFILE, CONFIG_FILE, EksLogin, EksTool, PROFILE, Session as Who, TOKEN_LIFE, arguments, settings,
     worker_web_identity,
@@ -95,7 +95,9 @@ impl<'a> EksAccount<'a> {
         let pem =
             pem.and_then(|pem| String::from_utf8(pem).ok()).filter(|pem| pem.contains("BEGIN CERTIFICATE"));
         match (text("/endpoint").filter(|server| super::is_server(server)), pem) {
-            (Some(server), Some(pem)) => Ok(Place { server: server.to_owned(), certificate_authority: pem }),
+            (Some(server), Some(pem)) => {
+                Ok(Place { server: server.to_owned(), certificate_authority: Some(pem) })
+            }
             _ => {
                 let state = text("/status").filter(|state| *state != "ACTIVE");
                 let state = state.map(|state| format!(" (it is {state})")).unwrap_or_default();
@@ -196,10 +198,7 @@ impl<'a> EksAccount<'a> {
 
     fn get_token(&self) -> Task<'a> {
         let mut environment = self.environment(self.session.as_ref());
-        environment.insert(
-            "KUBERNETES_EXEC_INFO".into(),
-            r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":false}}"#.into(),
-        );
+        environment.insert("KUBERNETES_EXEC_INFO".into(), EXEC_INFO.into());
         let arguments = arguments(self.eks, self.login);
         Task { plugin: &self.login.program, aim: "log in", arguments, environment, troubles: AWS }
     }

@@ -3,15 +3,19 @@
 //! One call of the right plugin, supervised, with a time limit and an environment of its own; its answer is judged,
 //! its secrets are masked before anything of it is written or said. The order is always: `Masker::add`, file, word.
 //!
-//! `plugin` calls, `answer` judges, `translation` knows the tools' troubles, `renewal` knows when; `eks` and
-//! `session` know AWS.
+//! `plugin` calls, `web` asks a cloud's own services, `answer` judges, `translation` knows their troubles, `renewal`
+//! knows when; `eks` and `session` know AWS, `aks` and `entra` Azure, `gke` Google.
 
+mod aks;
 mod answer;
 mod eks;
+mod entra;
+mod gke;
 mod plugin;
 mod renewal;
 mod session;
 pub mod translation;
+mod web;
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
@@ -27,8 +31,10 @@ use crate::plan::{Access, Cloud, Credential, Login, Plan};
 use crate::secret::Secret;
 use crate::workspace::{Workspace, WorkspaceError};
 
+use aks::AksAccount;
 use answer::Proof;
 use eks::EksAccount;
+use gke::GkeAccount;
 use plugin::{Caller, Heard};
 use renewal::Life;
 
@@ -94,12 +100,15 @@ struct Grant {
 /// Where a cluster was found.
 struct Place {
     server: String,
-    certificate_authority: String,
+    /// `None` where the system's roots are to be believed.
+    certificate_authority: Option<String>,
 }
 
 /// A cloud's account, which logs in again and again.
 enum Account<'a> {
     Eks(EksAccount<'a>),
+    Aks(AksAccount<'a>),
+    Gke(GkeAccount<'a>),
 }
 
 /// Whoever is logged in, and keeps it so.
@@ -120,6 +129,12 @@ impl<'a> Keeper<'a> {
         let account = match (&plan.step.target.auth, plan.login.cloud()) {
             (Auth::Eks(eks), Some(Cloud::Eks(login))) => {
                 Some(Account::Eks(EksAccount::new(eks, login, plan, workspace)))
+            }
+            (Auth::Aks(aks), Some(Cloud::Aks(login))) => {
+                Some(Account::Aks(AksAccount::new(aks, login, plan, workspace)))
+            }
+            (Auth::Gke(gke), Some(Cloud::Gke(login))) => {
+                Some(Account::Gke(GkeAccount::new(gke, login, plan, workspace)))
             }
             _ => None,
         };
@@ -154,7 +169,7 @@ impl<'a> Keeper<'a> {
         if let Some(Place { server, certificate_authority }) = place {
             target.server = Some(server);
             if !target.insecure_skip_tls_verify {
-                target.certificate_authority.get_or_insert(certificate_authority);
+                target.certificate_authority = target.certificate_authority.or(certificate_authority);
             }
         }
         let access = Access::of_target(&target, credential).ok_or_else(|| CredentialError {
@@ -231,7 +246,9 @@ impl<'a> Keeper<'a> {
                 Credential::Certificate { certificate_file, key_file, certificate, private_key }
             }
             None => match &self.plan.login {
-                Login::Exec { plugin, .. } => Credential::Plugin(plugin.clone()),
+                Login::Exec { plugin, .. } => {
+                    Credential::Plugin(plugin.exec(&self.workspace.folders().private))
+                }
                 Login::Given | Login::Broker(_) => Credential::Given,
             },
         };
@@ -245,18 +262,24 @@ impl Account<'_> {
     fn files(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Eks(account) => account.files(),
+            Self::Aks(account) => account.files(),
+            Self::Gke(account) => account.files(),
         }
     }
 
     async fn obtain(&mut self, caller: &Caller<'_>) -> Result<Grant, CredentialError> {
         match self {
             Self::Eks(account) => account.obtain(caller).await,
+            Self::Aks(account) => account.obtain(caller).await,
+            Self::Gke(account) => account.obtain(caller).await,
         }
     }
 
     async fn find(&mut self, caller: &Caller<'_>) -> Result<Place, CredentialError> {
         match self {
             Self::Eks(account) => account.find(caller).await,
+            Self::Aks(account) => account.find(),
+            Self::Gke(account) => account.find(caller).await,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::causes::with_causes;
 use crate::mask::Masker;
 use crate::payload::{Step, is_inherited_by_default};
 use crate::plan::Plugin;
+use crate::secret::Secret;
 use crate::supervise::call::{Call, CallEnd, Called, Ends};
 use crate::supervise::{Command, Exit};
 
@@ -20,6 +21,9 @@ const ROOM: usize = 1024 * 1024;
 
 /// How much of a program's own words is told, in characters.
 const LONGEST: usize = 600;
+
+/// What kubectl tells a plugin: v1beta1, which every plugin answers, and that nobody is there to be asked.
+pub(super) const EXEC_INFO: &str = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{"interactive":false}}"#;
 
 /// What calls need, whatever they call.
 pub(super) struct Caller<'a> {
@@ -63,6 +67,13 @@ impl Heard {
 }
 
 impl Caller<'_> {
+    /// Masks what a file holds by now, where somebody else renews it.
+    pub(super) fn mask_file(&self, path: &Path) {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            drop(self.masker.add([&Secret::new(text.trim().to_owned())]));
+        }
+    }
+
     /// Runs a program that must succeed.
     ///
     /// # Errors
@@ -131,7 +142,7 @@ pub(super) fn environment(step: &Step, temporary: &Path) -> BTreeMap<String, Str
 }
 
 /// Somebody else's words behind ours, on one line.
-fn with_words(ours: &str, said: &str) -> String {
+pub(super) fn with_words(ours: &str, said: &str) -> String {
     let words: Vec<&str> = said.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.is_empty() {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::kubeconfig::{self, Purpose};
 use crate::limits::OutputPolicy;
 use crate::payload::{Step, Text, is_inherited_by_default};
-use crate::plan::{Access, AccountVariable, Plan, Route, Warning};
+use crate::plan::{Access, AccountValue, Plan, Route, Warning};
 use crate::script::{self, Own, Variable};
 use crate::supervise::{self, Choice, Method};
 
@@ -215,7 +215,7 @@ fn named(name: &str, variable: &Variable<'_>) -> Named {
         variable,
         Variable::Payload(Text::Secret(_))
             | Variable::Inherited(Text::Secret(_))
-            | Variable::Account(AccountVariable::Text(Text::Secret(_)))
+            | Variable::Account(AccountValue::Text(Text::Secret(_)))
     );
     Named { name: name.to_owned(), from, is_secret }
 }

@@ -11,7 +11,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tower_service::Service;
@@ -26,7 +25,8 @@ pub(super) struct Route {
     /// The name by which a proxy that speaks TLS is known, too: kubectl has one name for both.
     given_name: Option<ServerName<'static>>,
     proxy: Option<Proxy>,
-    config: Arc<ClientConfig>,
+    /// `None` is http.
+    config: Option<Arc<ClientConfig>>,
 }
 
 /// Bytes both ways.
@@ -37,36 +37,29 @@ type Connection = TokioIo<Box<dyn ByteStream>>;
 
 impl Route {
     pub(super) fn new(peer: &Peer<'_>, server: Uri) -> Result<Self, HttpsError> {
-        if !server.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) {
+        let config = tls::config(&peer.trust, peer.identity.as_ref())?;
+        let scheme = if config.is_some() { "https" } else { "http" };
+        if !server.scheme_str().is_some_and(|found| found.eq_ignore_ascii_case(scheme)) {
             return Err(HttpsError::Url);
         }
         let (host, port) = place(&server, 443).ok_or(HttpsError::Url)?;
-        let proxy = choose(&peer.proxies, &host, port)?;
+        let proxy = if config.is_some() { choose(&peer.proxies, &host, port)? } else { None };
         let given_name = peer.tls_server_name.map(|name| server_name(name, HttpsError::Url)).transpose()?;
         let name = given_name.clone().map_or_else(|| server_name(&host, HttpsError::Url), Ok)?;
-        let config = tls::config(&peer.trust, peer.identity.as_ref())?;
         Ok(Self { server, name, given_name, proxy, config })
     }
 
-    pub(super) async fn connect(&self) -> Result<TlsStream<Box<dyn ByteStream>>, HttpsError> {
+    pub(super) async fn connect(&self) -> Result<Box<dyn ByteStream>, HttpsError> {
+        let Some(config) = &self.config else { return open(&self.server, 80).await };
         let stream = match &self.proxy {
             None => open(&self.server, 443).await?,
-            Some(proxy) => self.pass(proxy).await?.into_inner(),
+            Some(proxy) => self.pass(proxy, config).await?.into_inner(),
         };
-        self.encrypt(stream, self.name.clone()).await
-    }
-
-    async fn encrypt(
-        &self,
-        stream: Box<dyn ByteStream>,
-        name: ServerName<'static>,
-    ) -> Result<TlsStream<Box<dyn ByteStream>>, HttpsError> {
-        let connector = TlsConnector::from(Arc::clone(&self.config));
-        connector.connect(name, stream).await.map_err(HttpsError::Tls)
+        encrypt(config, stream, self.name.clone()).await
     }
 
     /// Has the proxy connect us.
-    async fn pass(&self, proxy: &Proxy) -> Result<Connection, HttpsError> {
+    async fn pass(&self, proxy: &Proxy, config: &Arc<ClientConfig>) -> Result<Connection, HttpsError> {
         let stream = open(&proxy.place, proxy.scheme.port()).await?;
         let stream = match proxy.scheme {
             Scheme::Http | Scheme::Socks5 => stream,
@@ -74,7 +67,7 @@ impl Route {
                 let (host, _) = place(&proxy.place, 443).ok_or(HttpsError::ProxyUrl)?;
                 let own = || server_name(&host, HttpsError::ProxyUrl);
                 let name = self.given_name.clone().map_or_else(own, Ok)?;
-                Box::new(self.encrypt(stream, name).await?)
+                encrypt(config, stream, name).await?
             }
         };
         let opened = Opened(Some(TokioIo::new(stream)));
@@ -96,6 +89,15 @@ impl Route {
             }
         }
     }
+}
+
+async fn encrypt(
+    config: &Arc<ClientConfig>,
+    stream: Box<dyn ByteStream>,
+    name: ServerName<'static>,
+) -> Result<Box<dyn ByteStream>, HttpsError> {
+    let connector = TlsConnector::from(Arc::clone(config));
+    Ok(Box::new(connector.connect(name, stream).await.map_err(HttpsError::Tls)?))
 }
 
 /// Host, without an IPv6 address's brackets, and port.

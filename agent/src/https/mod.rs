@@ -1,7 +1,8 @@
 //! One HTTPS client for one server: a request goes out, an answer of bounded size comes back, by a deadline.
 //!
-//! It is the fast path and never the judge: its TLS cannot agree with kubectl's everywhere, so whoever calls it has
-//! to ask kubectl where no answer came ([`HttpsError::is_answer`]). Promise: no error and no `Debug` holds a
+//! At a cluster it is the fast path and never the judge: its TLS cannot agree with kubectl's everywhere, so whoever
+//! asks one has to ask kubectl where no answer came ([`HttpsError::is_answer`]). At a cloud's own services it is the
+//! only way. Promise: no error and no `Debug` holds a
 //! credential, a key or a proxy's URL; nothing is retried; nothing is followed.
 //!
 //! `tls` says whom to believe, `proxy` which way to go, `connect` goes there.
@@ -31,7 +32,7 @@ use connect::Route;
 pub use proxy::Proxies;
 pub use tls::{Identity, SystemRoots, Trust};
 
-/// The largest body of an answer that is read, in bytes. What is asked here has answers of a few.
+/// The largest body of an answer that is read where the request does not say otherwise, in bytes.
 pub const BODY_ROOM: usize = 64 * 1024;
 
 /// The largest head of an answer, in bytes: what hyper reads at once may not be less than 8 KiB.
@@ -42,7 +43,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Who is there, whom to believe, and who asks.
 pub struct Peer<'a> {
-    /// An https URL; a path in it comes before every request's.
+    /// An https URL (with [`Trust::Link`] http); a path in it comes before every request's.
     pub url: &'a str,
     /// Whom to believe.
     pub trust: Trust<'a>,
@@ -72,10 +73,44 @@ pub enum Login {
 
 /// What is asked.
 pub struct Request {
-    /// Absolute, below the server's own path.
+    /// Absolute, below the server's own path; with its query.
     pub path: String,
-    /// JSON to POST; without one it is a GET.
-    pub body: Option<String>,
+    /// What is sent: then it is a POST, else a GET.
+    pub content: Option<Content>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The largest body of its answer that is read, in bytes.
+    pub room: usize,
+}
+
+/// What is sent.
+pub enum Content {
+    /// Nothing, which some services want to be POSTed.
+    Empty,
+    /// A JSON document.
+    Json(String),
+    /// A form (`application/x-www-form-urlencoded`).
+    Form(Secret),
+}
+
+impl Request {
+    /// A GET.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), content: None, headers: Vec::new(), room: BODY_ROOM }
+    }
+
+    /// A POST.
+    #[must_use]
+    pub fn post(path: impl Into<String>, content: Content) -> Self {
+        Self { content: Some(content), ..Self::get(path) }
+    }
+
+    /// The same with more room for its answer, in bytes.
+    #[must_use]
+    pub fn with_room(self, room: usize) -> Self {
+        Self { room, ..self }
+    }
 }
 
 /// What was answered, whatever the status.
@@ -83,7 +118,7 @@ pub struct Request {
 pub struct Answer {
     /// Such as 404.
     pub status: u16,
-    /// At most [`BODY_ROOM`].
+    /// At most as long as the request has room for.
     pub body: Vec<u8>,
     /// The server's clock, where it tells it.
     pub date: Option<Timestamp>,
@@ -128,9 +163,12 @@ pub enum HttpsError {
     /// The deadline, or the part of it that connecting may take.
     #[error("no answer in time")]
     Late,
-    /// Its body is larger than [`BODY_ROOM`].
-    #[error("the answer is larger than 64 KiB")]
-    TooLarge,
+    /// Its body is larger than the request has room for.
+    #[error("the answer is larger than {} KiB", .room / 1024)]
+    TooLarge {
+        /// In bytes.
+        room: usize,
+    },
     /// The answer's body broke off.
     #[error("the answer broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -140,7 +178,7 @@ impl HttpsError {
     /// Whether a server did answer: then nobody else needs to be asked.
     #[must_use]
     pub fn is_answer(&self) -> bool {
-        matches!(self, Self::TooLarge)
+        matches!(self, Self::TooLarge { .. })
     }
 }
 
@@ -177,6 +215,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, HttpsError> {
+        let room = request.room;
         let request = self.message(request)?;
         let connected = timeout(CONNECT_PATIENCE, self.route.connect()).await;
         let stream = TokioIo::new(connected.map_err(|_| HttpsError::Late)??);
@@ -190,14 +229,18 @@ impl Client {
         let status = answer.status().as_u16();
         let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
-        let body = Limited::new(answer.into_body(), BODY_ROOM).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { HttpsError::TooLarge } else { HttpsError::Body(error) }
+        let body = Limited::new(answer.into_body(), room).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                HttpsError::TooLarge { room }
+            } else {
+                HttpsError::Body(error)
+            }
         })?;
         Ok(Answer { status, body: body.to_bytes().to_vec(), date })
     }
 
     fn message(&self, request: &Request) -> Result<hyper::Request<Full<Bytes>>, HttpsError> {
-        let method = if request.body.is_some() { hyper::Method::POST } else { hyper::Method::GET };
+        let method = if request.content.is_some() { hyper::Method::POST } else { hyper::Method::GET };
         let mut builder = hyper::Request::builder()
             .method(method)
             .uri(format!("{}{}", self.path, request.path))
@@ -207,11 +250,18 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
-        if request.body.is_some() {
-            builder = builder.header(CONTENT_TYPE, "application/json");
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, header(value.expose())?);
         }
-        let body = Full::new(Bytes::from(request.body.clone().unwrap_or_default()));
-        builder.body(body).map_err(|_| HttpsError::Url)
+        let (kind, text) = match &request.content {
+            None | Some(Content::Empty) => (None, ""),
+            Some(Content::Json(text)) => (Some("application/json"), text.as_str()),
+            Some(Content::Form(text)) => (Some("application/x-www-form-urlencoded"), text.expose()),
+        };
+        if let Some(kind) = kind {
+            builder = builder.header(CONTENT_TYPE, kind);
+        }
+        builder.body(Full::new(Bytes::from(text.to_owned()))).map_err(|_| HttpsError::Url)
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Trust<'a> {
     System(&'a SystemRoots),
     /// Anyone.
     Anyone,
+    /// Nobody has to be: it is http, on this machine's own link (a cloud's metadata service), and never by a proxy.
+    Link,
 }
 
 /// Where the system's certificates are, if not where they usually are.
@@ -58,16 +60,18 @@ pub struct Identity<'a> {
     pub private_key: &'a Secret,
 }
 
+/// How TLS is spoken; `None` where it is not.
 pub(super) fn config(
     trust: &Trust<'_>,
     identity: Option<&Identity<'_>>,
-) -> Result<Arc<ClientConfig>, HttpsError> {
+) -> Result<Option<Arc<ClientConfig>>, HttpsError> {
     let provider = Arc::new(ring::default_provider());
     let unusable = |what| move |source| HttpsError::Certificate { what, source };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(unusable("TLS library"))?;
     let builder = match trust {
+        Trust::Link => return Ok(None),
         Trust::Authority(pem) => builder.with_root_certificates(authorities([pem.as_bytes()])),
         Trust::System(roots) => builder.with_root_certificates(system(roots)?),
         Trust::Anyone => {
@@ -90,7 +94,7 @@ pub(super) fn config(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // A client asks once or twice.
     config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    Ok(Some(Arc::new(config)))
 }
 
 /// What webpki cannot read is left out: where it was the one that mattered, kubectl is asked.

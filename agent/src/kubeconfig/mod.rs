@@ -123,6 +123,6 @@ fn given(auth: &Auth, purpose: Purpose) -> Value {
         }
         Auth::Kubeconfig(user) => imported::user(user, purpose),
         // Somebody logs in with it, and what comes of that is no longer given.
-        Auth::Eks(_) => json!({}),
+        Auth::Eks(_) | Auth::Aks(_) | Auth::Gke(_) => json!({}),
     }
 }

@@ -11,7 +11,7 @@ use super::filter::{Found, Patterns, run_at_end};
 use super::{Masked, Masker};
 
 /// How much [`Stream::transfer`] reads at once, in bytes: it stays in a core's own cache.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 128 * 1024;
 
 /// The state of one stream.
 pub struct Stream {
@@ -114,7 +114,7 @@ impl Stream {
             self.version = version;
         }
         let held = &self.buffer[..self.held];
-        let Found { places, undecided } = self.patterns.find(held, self.run_before, open);
+        let Found { places, undecided, .. } = self.patterns.find(held, self.run_before, open);
         let (mut masks, mut at) = (0, self.covered);
         // A form that begins in the undecided bytes may be the inside of a longer one: it is found again.
         for place in places.into_iter().filter(|place| place.start < undecided) {

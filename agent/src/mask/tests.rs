@@ -83,6 +83,16 @@ fn a_secret_of_fewer_than_four_bytes_is_not_masked_and_says_so() {
 }
 
 #[test]
+fn a_code_in_lines_may_begin_with_the_last_byte_of_what_looks_like_a_colour() {
+    let code = "gMDAwMGErKzBhxWEwYSthK2EwYTB9xTAwYTB3MCswMGFhMDAvKys9YWEwL2E";
+    let (first, second) = code.split_at(50);
+    let before = "YQIwAgACAAIwAgACAAIwAgACAAIwAgACAAIwAgACAAIwAgACAA";
+    let text = format!("{before}\n\u{1b}[{first}\n{second}");
+    let expected = format!("{before}\n\u{1b}[***");
+    assert_eq!(whole(&masker(&[code]), &text), expected.as_str());
+}
+
+#[test]
 fn masks_are_counted_once_each() {
     let masker = masker(&["abcdef", "defghi"]);
     assert_eq!(masker.whole(b"abcdefghi abcdef").masks(), 2);

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::aks::Aks;
 use super::eks::Eks;
+use super::gke::Gke;
 use super::user::User;
 use crate::secret::Secret;
 
@@ -43,6 +45,34 @@ pub enum Auth {
     Kubeconfig(Box<User>),
     /// An account of AWS, at a cluster of EKS.
     Eks(Box<Eks>),
+    /// An account of Azure, at a cluster of AKS.
+    Aks(Box<Aks>),
+    /// An account of Google Cloud, at a cluster of GKE.
+    Gke(Box<Gke>),
+}
+
+/// A token of OpenID Connect.
+#[derive(Clone, Debug)]
+pub enum WebToken {
+    /// It is given, and lasts as long as it does.
+    Given(Secret),
+    /// A file that somebody else renews.
+    File {
+        /// Absolute.
+        path: PathBuf,
+        /// What it holds now.
+        token: Secret,
+    },
+}
+
+impl WebToken {
+    /// The token of now.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Self::Given(token) | Self::File { token, .. } => token,
+        }
+    }
 }
 
 impl Auth {
@@ -57,7 +87,15 @@ impl Auth {
             Self::InCluster { .. } => "inCluster",
             Self::Kubeconfig(_) => "kubeconfig",
             Self::Eks(_) => "eks",
+            Self::Aks(_) => "aks",
+            Self::Gke(_) => "gke",
         }
+    }
+
+    /// Whether a cloud's provider logs in, and may be asked where the cluster is.
+    #[must_use]
+    pub fn is_cloud(&self) -> bool {
+        matches!(self, Self::Eks(_) | Self::Aks(_) | Self::Gke(_))
     }
 
     /// Every secret of the account, with its name below `auth`.
@@ -77,6 +115,14 @@ impl Auth {
             Self::Eks(eks) => {
                 let secrets = eks.secrets().into_iter();
                 secrets.map(|(name, secret)| (format!("eks.credentials.{name}"), secret)).collect()
+            }
+            Self::Aks(aks) => {
+                let secrets = aks.secrets().into_iter();
+                secrets.map(|(name, secret)| (format!("aks.{name}"), secret)).collect()
+            }
+            Self::Gke(gke) => {
+                let secrets = gke.secrets().into_iter();
+                secrets.map(|(name, secret)| (format!("gke.{name}"), secret)).collect()
             }
         }
     }

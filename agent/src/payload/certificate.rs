@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
@@ -95,9 +96,8 @@ pub(super) fn key(bytes: &[u8]) -> Result<Pem, Fault> {
     let pem = read(bytes, Wanted::Key)?;
     let encrypted = ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"];
     if encrypted.iter().any(|mark| pem.text.contains(mark)) {
-        return Err(
-            Fault::new("the key is encrypted, and kubectl cannot ask for its password").with_hint(DECRYPT)
-        );
+        return Err(Fault::new("the key is encrypted, and nobody is there to ask for its password")
+            .with_hint(DECRYPT));
     }
     let keys = pem.keys().count();
     match keys {
@@ -118,6 +118,17 @@ pub(super) fn without_keys(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         true => pem.certificates().map(|der| armoured("CERTIFICATE", der)).collect::<String>().into_bytes(),
         false => pem.text.into_bytes(),
     })
+}
+
+/// The key of a file that may hold certificates beside it.
+pub(super) fn key_alone(pem: &Pem) -> String {
+    let label = |kind| match kind {
+        SectionKind::RsaPrivateKey => "RSA PRIVATE KEY",
+        SectionKind::EcPrivateKey => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    let keys = pem.blocks.iter().filter(|(kind, _)| is_key(*kind));
+    keys.map(|(kind, der)| armoured(label(*kind), der)).collect()
 }
 
 /// Whether a key belongs to the first certificate of a chain.
@@ -156,6 +167,19 @@ pub(super) fn public_key(key: &Pem) -> Result<Option<Vec<u8>>, Fault> {
         let (_, info) = SubjectPublicKeyInfo::from_der(&info).ok()?;
         Some(info.subject_public_key.data.to_vec())
     }))
+}
+
+/// Whether a key is RSA; `None` where its kind is unknown.
+pub(super) fn is_rsa(key: &Pem) -> Option<bool> {
+    let (kind, der) = key.blocks.iter().find(|(kind, _)| is_key(*kind))?;
+    match kind {
+        SectionKind::RsaPrivateKey => Some(true),
+        SectionKind::EcPrivateKey => Some(false),
+        _ => {
+            let key = any_supported_type(&PrivateKeyDer::Pkcs8(der.as_slice().into())).ok()?;
+            Some(key.algorithm() == SignatureAlgorithm::RSA)
+        }
+    }
 }
 
 fn certificates(bytes: &[u8]) -> Result<Pem, Fault> {

@@ -1,8 +1,8 @@
 //! An account of AWS at a cluster of EKS, as the payload gives it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::account::WebToken;
 use crate::secret::Secret;
 
 /// `target.auth.eks`.
@@ -50,30 +50,6 @@ pub enum AwsCredentials {
     },
     /// The worker's own: environment, profile, container or instance role.
     Worker,
-}
-
-/// A token of OpenID Connect.
-#[derive(Clone, Debug)]
-pub enum WebToken {
-    /// It is given, and lasts as long as it does.
-    Given(Secret),
-    /// A file that somebody else renews.
-    File {
-        /// Absolute.
-        path: PathBuf,
-        /// What it holds now.
-        token: Secret,
-    },
-}
-
-impl WebToken {
-    /// The token of now.
-    #[must_use]
-    pub fn secret(&self) -> &Secret {
-        match self {
-            Self::Given(token) | Self::File { token, .. } => token,
-        }
-    }
 }
 
 /// A role to be taken.

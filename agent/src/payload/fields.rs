@@ -3,6 +3,8 @@
 //! Promise: where a reader answers `None` for a field that is there, the reason was told. A value is never repeated.
 //! Which fields there are, and what makes a value right, is left to `wire`.
 
+mod choice;
+
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 5] = ["target.auth.aks", "target.auth.gke", "limits.memory", "limits.pids", "limits.cpu"];
+const LATER: [&str; 3] = ["limits.memory", "limits.pids", "limits.cpu"];
 
 /// Above any step's files together, and bearable for a worker.
 const MAX_READ: usize = 64 * 1024 * 1024;

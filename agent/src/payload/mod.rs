@@ -2,16 +2,20 @@
 //!
 //! `document` turns text into placed nodes, `fields` walks them, `source` reads text sources, `trust` says what a
 //! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
-//! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks` Amazon's.
+//! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks`, `aks`
+//! and `gke` the clouds'; `handout` reads what a cloud hands out.
 //! `queueing` is what a step says to its queue.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
 mod account;
+pub mod aks;
 mod certificate;
 mod document;
 pub mod eks;
 mod fields;
+pub mod gke;
+mod handout;
 mod pfx;
 mod problem;
 mod queueing;
@@ -29,8 +33,11 @@ use std::path::PathBuf;
 use crate::limits::Limits;
 use crate::secret::Secret;
 
-pub use account::Auth;
+pub use account::{Auth, WebToken};
+pub use aks::Aks;
 pub use eks::Eks;
+pub use gke::Gke;
+pub use handout::{Handout, HandoutUser};
 pub use problem::{Problem, Problems};
 pub use queueing::{ConcurrencyKey, Queueing};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
@@ -75,6 +82,12 @@ pub struct Policy {
     pub in_cluster_servers: Vec<String>,
     /// Servers that the worker's own AWS identity may be sent to; empty: the identity is refused.
     pub eks_worker_servers: Vec<String>,
+    /// Servers that the worker's own Azure identity may be sent to; empty: the identity is refused.
+    pub aks_managed_identity_servers: Vec<String>,
+    /// Applications of Entra that tokens may be made for, beside AKS' own.
+    pub aks_server_ids: Vec<String>,
+    /// Servers that the worker's own Google account may be sent to; empty: the account is refused.
+    pub gke_vm_service_account_servers: Vec<String>,
     /// The largest `limits.timeout`; `None` has no bound.
     pub max_timeout: Option<std::time::Duration>,
     /// The largest `limits.grace`; `None` has no bound.

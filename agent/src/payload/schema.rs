@@ -4,7 +4,9 @@
 
 #![expect(dead_code, reason = "these types are never made: they exist for what schemars derives from them")]
 
+mod aks;
 mod eks;
+mod gke;
 mod queueing;
 
 use std::collections::BTreeMap;
@@ -144,8 +146,8 @@ enum Source {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Target {
-    /// The cluster's URL; https only. Absent with auth.inCluster and auth.kubeconfig. With auth.eks it may be absent:
-    /// the account finds it.
+    /// The cluster's URL; https only. Absent with auth.inCluster and auth.kubeconfig. With auth.eks, aks and gke it may
+    /// be absent: the account finds it.
     #[schemars(regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]://[^?#@]+$"))]
     server: Option<String>,
     /// The cluster's CA: PEM, several certificates allowed, or base64 of PEM. Without it, the system's roots.
@@ -193,6 +195,10 @@ enum Auth {
     Kubeconfig(Kubeconfig),
     /// An account of AWS, at a cluster of EKS.
     Eks(eks::Eks),
+    /// An account of Azure, at a cluster of AKS.
+    Aks(aks::Aks),
+    /// An account of Google Cloud, at a cluster of GKE.
+    Gke(gke::Gke),
 }
 
 #[derive(JsonSchema)]

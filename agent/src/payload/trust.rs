@@ -28,10 +28,14 @@ pub(super) enum Identity {
     InCluster,
     /// AWS': environment, profile, container's or instance's role.
     EksWorker,
+    /// Azure's: the machine's managed identity.
+    AksMachine,
+    /// Google's: the machine's service account.
+    GkeMachine,
 }
 
 impl Reader<'_> {
-    fn is_remote(&self) -> bool {
+    pub(super) fn is_remote(&self) -> bool {
         self.surroundings.origin == Origin::Remote
     }
 
@@ -62,9 +66,12 @@ impl Reader<'_> {
         identity: Identity,
         server: Option<&str>,
     ) -> bool {
+        let policy = &self.surroundings.policy;
         let (servers, key) = match identity {
-            Identity::InCluster => (&self.surroundings.policy.in_cluster_servers, "inCluster"),
-            Identity::EksWorker => (&self.surroundings.policy.eks_worker_servers, "eksWorker"),
+            Identity::InCluster => (&policy.in_cluster_servers, "inCluster"),
+            Identity::EksWorker => (&policy.eks_worker_servers, "eksWorker"),
+            Identity::AksMachine => (&policy.aks_managed_identity_servers, "aksManagedIdentity"),
+            Identity::GkeMachine => (&policy.gke_vm_service_account_servers, "gkeVmServiceAccount"),
         };
         let same = |allowed: &String, server: &str| {
             allowed.trim_end_matches('/').eq_ignore_ascii_case(server.trim_end_matches('/'))
@@ -75,6 +82,23 @@ impl Reader<'_> {
             let told = "a remote payload must not use the worker's own account at this server";
             let hint = format!("the operator's config allows it with [remote] {key} = […]");
             self.tell_with_hint(field, told, &hint);
+        }
+        allowed
+    }
+
+    /// Whether tokens may be made for this application of Entra; if not, that is told.
+    pub(super) fn may_use_server_id(&self, field: &Field<'_>, id: &str) -> bool {
+        let mut known = self.surroundings.policy.aks_server_ids.iter();
+        let allowed = !self.is_remote()
+            || id.eq_ignore_ascii_case(super::aks::SERVER_ID)
+            || known.any(|known| known.eq_ignore_ascii_case(id));
+        if !allowed {
+            let told = "a remote payload must not have tokens made for this application";
+            self.tell_with_hint(
+                field,
+                told,
+                "the operator's config allows it with [remote] aksServerId = […]",
+            );
         }
         allowed
     }

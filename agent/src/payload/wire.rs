@@ -3,9 +3,11 @@
 //! Promise: a [`Step`] comes out only when nothing at all was wrong. `target`, `auth`, `script` and `inherit` below
 //! know the fields of their part; places and types are `fields`' business, text sources `source`'s.
 
+mod aks;
 mod auth;
 mod client_certificate;
 mod eks;
+mod gke;
 mod inherit;
 mod kubeconfig;
 mod limits;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 pub use inherit::is_inherited_by_default;
 
 use super::fields::{Field, Fields, Reader};
+use super::gke::GoogleCredentials;
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
 use super::{Auth, Credentials, Step, Surroundings, TOOL_NAMES, document};
@@ -226,12 +229,32 @@ fn credentials(reader: &Reader<'_>, field: &Field<'_>, target: Option<&target::R
         }
     };
     let auth = target.map(|read| &read.target.auth);
-    if let Some(auth) = auth.filter(|auth| !matches!(auth, Auth::Eks(_))) {
+    if let Some(auth) = auth.filter(|auth| !auth.is_cloud()) {
         let told = format!("auth.{} has no plugin, so that there is nothing to choose", auth.method());
         reader.tell_with_hint(field, told, "leave credentials out");
         return None;
     }
+    if let Some(told) = auth.filter(|_| found == Credentials::Exec).and_then(only_brokered) {
+        reader.tell_with_hint(field, told, "leave credentials out: the agent then logs in itself");
+        return None;
+    }
     Some(found)
+}
+
+/// Why no plugin can do it, so that the agent has to.
+fn only_brokered(auth: &Auth) -> Option<&'static str> {
+    match auth {
+        Auth::Aks(aks) if aks.admin => Some("auth.aks.admin uses no plugin that kubectl could run"),
+        Auth::Gke(gke)
+            if gke.impersonate.is_some()
+                && matches!(gke.credentials, GoogleCredentials::VmServiceAccount) =>
+        {
+            Some(
+                "gke-gcloud-auth-plugin ignores auth.gke.impersonateServiceAccount with auth.gke.vmServiceAccount",
+            )
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is known once somebody is logged in: where the cluster is, and what shows who we are there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Login, Plan};
 use crate::payload::{Exec, Target};
@@ -50,8 +50,7 @@ impl Access {
     pub fn without_login(plan: &Plan) -> Option<Self> {
         let credential = match &plan.login {
             Login::Given => Credential::Given,
-            Login::Exec { plugin, .. } => Credential::Plugin(plugin.clone()),
-            Login::Broker(_) => return None,
+            Login::Broker(_) | Login::Exec { .. } => return None,
         };
         Self::of_target(&plan.step.target, credential)
     }
@@ -66,12 +65,13 @@ impl Access {
     /// What it will look like, to be shown before anything is done.
     #[must_use]
     pub fn foreseen(plan: &Plan) -> Self {
-        let token =
-            || Credential::Token { file: PathBuf::from("PRIVATE/token"), token: Secret::new(String::new()) };
+        // Stands for the private folder, which is not there yet.
+        let private = Path::new("PRIVATE");
+        let token = || Credential::Token { file: private.join("token"), token: Secret::new(String::new()) };
         Self::without_login(plan).unwrap_or_else(|| {
             let target = &plan.step.target;
             let credential = match &plan.login {
-                Login::Exec { plugin, .. } => Credential::Plugin(plugin.clone()),
+                Login::Exec { plugin, .. } => Credential::Plugin(plugin.exec(private)),
                 Login::Given | Login::Broker(_) => token(),
             };
             Self {

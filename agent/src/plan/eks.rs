@@ -5,11 +5,11 @@ use std::time::Duration;
 use tooling_check::rules::{Enough, Pair, Rules};
 use tooling_check::{Inventory, Tool, Version};
 
-use super::login::{AccountVariable, Plugin};
+use super::login::{AccountValue, Plugin, PluginEntry};
 use super::tools::{Candidate, candidate};
 use super::{Chosen, Cloud, Login, ToolFault};
 use crate::payload::eks::{AwsCredentials, Eks, EksPlugin, Role};
-use crate::payload::{Credentials, Exec, Step, Text};
+use crate::payload::{Credentials, Step, Text};
 use crate::secret::Secret;
 
 /// How long a token of EKS lives where the plugin does not say (before aws 1.16.192): the aws cli's own figure.
@@ -237,46 +237,41 @@ pub fn settings(eks: &Eks) -> Vec<(&'static str, String)> {
     settings
 }
 
-fn exec(eks: &Eks, login: &EksLogin, api_version: String) -> Exec {
+fn exec(eks: &Eks, login: &EksLogin, api_version: String) -> PluginEntry {
     let mut settings = settings(eks);
     if login.session == Session::Plugin && eks.assume_role.is_some() && !is_workers(eks) {
         // The plugin takes the role itself, so it must not begin with the profile that takes it, too.
         settings.push(("AWS_PROFILE", BASE_PROFILE.to_owned()));
     }
-    let environment = settings.into_iter();
-    Exec {
+    let settings = settings.into_iter();
+    PluginEntry {
         api_version,
         command: login.program.program.display().to_string(),
-        arguments: arguments(eks, login).into_iter().map(Text::Plain).collect(),
-        environment: environment.map(|(name, value)| (name.to_owned(), Secret::new(value))).collect(),
-        interactive_mode: Some("Never".into()),
-        provide_cluster_info: None,
-        install_hint: None,
-        cluster_config: None,
+        arguments: arguments(eks, login).iter().map(|text| AccountValue::plain(text)).collect(),
+        environment: settings.map(|(name, value)| (name, AccountValue::plain(&value))).collect(),
     }
 }
 
 /// What the script gets of its account, for `aws` and everything else that knows these variables.
-fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountVariable)> {
-    let text =
-        |name: &str, text: &str| (name.to_owned(), AccountVariable::Text(Text::Plain(text.to_owned())));
+fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountValue)> {
+    let text = |name: &str, text: &str| (name.to_owned(), AccountValue::Text(Text::Plain(text.to_owned())));
     let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| text(name, &eks.region.name));
-    let mut variables: Vec<(String, AccountVariable)> = Vec::new();
+    let mut variables: Vec<(String, AccountValue)> = Vec::new();
     match (&eks.credentials, login.session) {
         // The worker's own: without the aws cli nobody but the plugin takes its role.
         (AwsCredentials::Worker, Session::None | Session::Plugin) => {
             let own = step.operator.iter();
-            variables.extend(own.map(|(name, text)| (name.clone(), AccountVariable::Text(text.clone()))));
+            variables.extend(own.map(|(name, text)| (name.clone(), AccountValue::Text(text.clone()))));
         }
         // One that is renewed cannot stand in a variable: a program reads those once.
         (_, Session::Sts | Session::Plugin) => {
-            variables.push(("AWS_CONFIG_FILE".into(), AccountVariable::Private(CONFIG_FILE)));
+            variables.push(("AWS_CONFIG_FILE".into(), AccountValue::Private(CONFIG_FILE)));
             variables.push(text("AWS_PROFILE", PROFILE));
             variables.push(text("AWS_SDK_LOAD_CONFIG", "1"));
         }
         (AwsCredentials::AccessKey { id, secret, session_token }, Session::None) => {
             let hidden = |name: &str, secret: &Secret| {
-                (name.to_owned(), AccountVariable::Text(Text::Secret(secret.clone())))
+                (name.to_owned(), AccountValue::Text(Text::Secret(secret.clone())))
             };
             variables.push(text("AWS_ACCESS_KEY_ID", id));
             variables.push(hidden("AWS_SECRET_ACCESS_KEY", secret));
@@ -287,6 +282,6 @@ fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountVa
     variables.extend(region);
     // The aws cli does not read SSL_CERT_FILE.
     let bundle = step.operator.get("AWS_CA_BUNDLE").or_else(|| step.inherited.get("SSL_CERT_FILE"));
-    variables.extend(bundle.map(|file| ("AWS_CA_BUNDLE".to_owned(), AccountVariable::Text(file.clone()))));
+    variables.extend(bundle.map(|file| ("AWS_CA_BUNDLE".to_owned(), AccountValue::Text(file.clone()))));
     variables
 }

@@ -1,9 +1,12 @@
 //! Who logs in, and with which program: decided before anything is run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::aks::AksLogin;
 use super::eks::EksLogin;
+use super::gke::GkeLogin;
 use crate::payload::{Exec, Text};
+use crate::secret::Secret;
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -17,7 +20,7 @@ pub enum Login {
         /// Whose account it is.
         cloud: Cloud,
         /// The kubeconfig's entry.
-        plugin: Exec,
+        plugin: PluginEntry,
     },
 }
 
@@ -37,25 +40,87 @@ impl Login {
 pub enum Cloud {
     /// AWS'.
     Eks(EksLogin),
+    /// Azure's.
+    Aks(AksLogin),
+    /// Google's.
+    Gke(GkeLogin),
 }
 
 impl Cloud {
-    /// The program that logs in.
+    /// The program that logs in, where there is one.
     #[must_use]
-    pub fn plugin(&self) -> &Plugin {
+    pub fn plugin(&self) -> Option<&Plugin> {
         match self {
-            Self::Eks(login) => &login.program,
+            Self::Eks(login) => Some(&login.program),
+            Self::Aks(login) => login.plugin(),
+            Self::Gke(login) => Some(&login.program),
         }
     }
 }
 
-/// A variable that the script gets because of its account.
+/// A kubeconfig's entry by which kubectl runs a plugin.
 #[derive(Clone, Debug)]
-pub enum AccountVariable {
+pub struct PluginEntry {
+    /// In full, such as `client.authentication.k8s.io/v1beta1`.
+    pub api_version: String,
+    /// Absolute.
+    pub command: String,
+    /// Its arguments.
+    pub arguments: Vec<AccountValue>,
+    /// What it gets on top of kubectl's environment, or instead of it.
+    pub environment: Vec<(&'static str, AccountValue)>,
+}
+
+impl PluginEntry {
+    /// The entry as it is written, with the place of the step's private folder.
+    #[must_use]
+    pub fn exec(&self, private: &Path) -> Exec {
+        let argument = |value: &AccountValue| match value {
+            AccountValue::Text(text) => text.clone(),
+            AccountValue::Private(_) => Text::Plain(value.resolved(private)),
+        };
+        let variable = |(name, value): &(&'static str, AccountValue)| {
+            ((*name).to_owned(), Secret::new(value.resolved(private)))
+        };
+        Exec {
+            api_version: self.api_version.clone(),
+            command: self.command.clone(),
+            arguments: self.arguments.iter().map(argument).collect(),
+            environment: self.environment.iter().map(variable).collect(),
+            interactive_mode: Some("Never".into()),
+            provide_cluster_info: None,
+            install_hint: None,
+            cluster_config: None,
+        }
+    }
+}
+
+/// What a script, or a plugin, gets because of its account: a variable's value, an argument.
+#[derive(Clone, Debug)]
+pub enum AccountValue {
     /// This text.
     Text(Text),
     /// The path of this file in the step's private folder.
     Private(&'static str),
+}
+
+impl AccountValue {
+    pub(super) fn plain(text: &str) -> Self {
+        Self::Text(Text::Plain(text.to_owned()))
+    }
+
+    pub(super) fn secret(secret: &Secret) -> Self {
+        Self::Text(Text::Secret(secret.clone()))
+    }
+
+    /// The text, with the place of the step's private folder. Whoever calls this answers for where it goes.
+    #[must_use]
+    pub fn resolved(&self, private: &Path) -> String {
+        match self {
+            Self::Text(text) => text.expose().to_owned(),
+            Self::Private(name) => private.join(name).display().to_string(),
+        }
+    }
 }
 
 /// A program that logs in.

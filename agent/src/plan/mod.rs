@@ -2,7 +2,9 @@
 //! file, no environment and no clock, and does nothing.
 
 mod access;
+pub mod aks;
 pub mod eks;
+pub mod gke;
 mod login;
 mod route;
 mod tools;
@@ -10,7 +12,7 @@ mod tools;
 use std::path::PathBuf;
 
 pub use access::{Access, Credential};
-pub use login::{AccountVariable, Cloud, Login, Plugin};
+pub use login::{AccountValue, Cloud, Login, Plugin, PluginEntry};
 pub use route::Route;
 use tooling_check::{Inventory, State, Tool, Version};
 pub use tools::{Needs, asked_of, needs_of, tools_of};
@@ -35,7 +37,7 @@ pub struct Plan {
     /// Who logs in.
     pub login: Login,
     /// What the script gets of its account.
-    pub account: Vec<(String, AccountVariable)>,
+    pub account: Vec<(String, AccountValue)>,
     /// What is worth a line before anything is done.
     pub notes: Vec<String>,
 }
@@ -199,7 +201,7 @@ fn without_queue(step: &Step) -> Option<String> {
 /// What was decided about the login.
 struct Chosen {
     login: Login,
-    account: Vec<(String, AccountVariable)>,
+    account: Vec<(String, AccountValue)>,
     /// Why it is this plugin; `None` where there is none.
     reason: Option<String>,
     notes: Vec<String>,
@@ -214,6 +216,8 @@ impl Chosen {
         };
         match &step.target.auth {
             Auth::Eks(account) => eks::choose(account, step, inventory, version),
+            Auth::Aks(account) => aks::choose(account, step, inventory, version),
+            Auth::Gke(account) => gke::choose(account, step, inventory, version),
             Auth::Token(_)
             | Auth::UsernamePassword { .. }
             | Auth::ClientCertificate { .. }

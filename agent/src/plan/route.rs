@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
-use super::{Login, Warning, WarningCode};
+use super::aks::AksWay;
+use super::{Cloud, Login, Plugin, Warning, WarningCode};
 use crate::payload::{Auth, Step, User};
 
 /// A way to log in, in words.
@@ -53,7 +54,10 @@ impl Route {
                 let (how, is_renewed) = imported(user);
                 given(how, "the imported kubeconfig's context has this user", is_renewed)
             }
-            Auth::Eks(eks) => (by_plugin(login), reason.unwrap_or_default(), eks.is_renewed()),
+            Auth::Eks(eks) => (by_cloud(login), reason.unwrap_or_default(), eks.is_renewed()),
+            Auth::Aks(aks) => (by_cloud(login), reason.unwrap_or_default(), aks.is_renewed()),
+            // Keys stay, and what they bring is renewed; so is a token in a file, by whoever writes it.
+            Auth::Gke(_) => (by_cloud(login), reason.unwrap_or_default(), true),
         };
         let until = match auth {
             Auth::Token(token) | Auth::ServiceAccount { token, .. } | Auth::InCluster { token, .. } => {
@@ -62,6 +66,8 @@ impl Route {
             Auth::UsernamePassword { .. } | Auth::ClientCertificate { .. } => None,
             Auth::Kubeconfig(user) => user.bearer().and_then(|token| end_of_token(token.expose())),
             Auth::Eks(eks) => eks.given_token().and_then(|token| end_of_token(token.expose())),
+            Auth::Aks(aks) => aks.given_token().and_then(|token| end_of_token(token.expose())),
+            Auth::Gke(_) => None,
         };
         Self { method: auth.method(), how, reason, is_renewed, until }
     }
@@ -106,13 +112,25 @@ impl Route {
     }
 }
 
-fn by_plugin(login: &Login) -> String {
+fn by_cloud(login: &Login) -> String {
+    let asked = |plugin: &Plugin| {
+        format!("{} is asked before the script, and again before its answer ends", plugin.words())
+    };
+    let handed_out = "Azure's management API hands out the cluster's own account before the script";
     match login {
         Login::Given => String::new(),
-        Login::Broker(cloud) => {
-            format!("{} is asked before the script, and again before its answer ends", cloud.plugin().words())
+        Login::Exec { cloud, .. } => {
+            let plugin = cloud.plugin().map(Plugin::words).unwrap_or_default();
+            format!("kubectl asks {plugin} at every call")
         }
-        Login::Exec { cloud, .. } => format!("kubectl asks {} at every call", cloud.plugin().words()),
+        Login::Broker(Cloud::Aks(login)) => match &login.way {
+            AksWay::Entra(plugin) => asked(plugin),
+            AksWay::Admin | AksWay::AsFound(None) => handed_out.to_owned(),
+            AksWay::AsFound(Some(plugin)) => {
+                format!("with Entra, {}; without it, {handed_out}", asked(plugin))
+            }
+        },
+        Login::Broker(cloud) => cloud.plugin().map(asked).unwrap_or_default(),
     }
 }
 

@@ -40,6 +40,10 @@ pub struct Needs {
 #[must_use]
 pub fn needs_of(step: &Step) -> Needs {
     let mut needs = Needs { one_of: plugins(&step.target.auth), ..Needs::default() };
+    if let (Auth::Aks(_), None) = (&step.target.auth, &step.target.server) {
+        // A cluster without Entra hands its own account out.
+        needs.may.append(&mut needs.one_of);
+    }
     for tool in tools_of(step) {
         match need(tool, step) {
             Need::Must => needs.must.push(tool),
@@ -60,6 +64,10 @@ pub fn asked_of(step: &Step) -> Vec<Tool> {
 fn plugins(auth: &Auth) -> Vec<Tool> {
     match auth {
         Auth::Eks(account) => eks::candidates(account).iter().map(|plugin| plugin.tool()).collect(),
+        // The cluster's own administrator needs none.
+        Auth::Aks(account) if account.admin => Vec::new(),
+        Auth::Aks(_) => vec![Tool::Kubelogin],
+        Auth::Gke(_) => vec![Tool::GkeGcloudAuthPlugin],
         Auth::Token(_)
         | Auth::UsernamePassword { .. }
         | Auth::ClientCertificate { .. }

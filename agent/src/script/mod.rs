@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::payload::Text;
-use crate::plan::{AccountVariable, Plan, search_path};
+use crate::plan::{AccountValue, Plan, search_path};
 use crate::supervise::Command;
 use crate::workspace::{Workspace, WorkspaceError, write_private};
 
@@ -74,7 +74,7 @@ pub enum Variable<'a> {
     /// The step's surroundings.
     Own(Own),
     /// The account.
-    Account(&'a AccountVariable),
+    Account(&'a AccountValue),
     /// The payload.
     Payload(&'a Text),
 }
@@ -119,10 +119,8 @@ pub fn variables(plan: &Plan) -> BTreeMap<&str, Variable<'_>> {
 fn environment(plan: &Plan, kubeconfig: &Path, workspace: &Workspace) -> BTreeMap<String, String> {
     let (step, folders) = (&plan.step, workspace.folders());
     let value = |variable: Variable<'_>| match variable {
-        Variable::Inherited(text)
-        | Variable::Payload(text)
-        | Variable::Account(AccountVariable::Text(text)) => text.expose().to_owned(),
-        Variable::Account(AccountVariable::Private(name)) => workspace.path(name).display().to_string(),
+        Variable::Inherited(text) | Variable::Payload(text) => text.expose().to_owned(),
+        Variable::Account(value) => value.resolved(&folders.private),
         Variable::Own(Own::Path) => format!("{}:{}", folders.tools().display(), search_path(step)),
         Variable::Own(Own::Tmpdir) => folders.temporary().display().to_string(),
         Variable::Own(Own::Kubeconfig) => kubeconfig.display().to_string(),

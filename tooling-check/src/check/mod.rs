@@ -180,12 +180,7 @@ impl Report {
     pub fn verdict(&self) -> String {
         let of =
             self.wanted.step.as_deref().map_or("this machine".to_owned(), |step| format!("the step {step}"));
-        let bad: Vec<String> = self
-            .checks
-            .iter()
-            .filter(|check| check.level >= Level::Lacking)
-            .filter_map(|check| Some(check.remarks.first()?.says.clone()))
-            .collect();
+        let bad: Vec<&Check> = self.checks.iter().filter(|check| check.level >= Level::Lacking).collect();
         let warnings = match self.count(Level::Warning) {
             0 => String::new(),
             1 => ", with 1 warning".to_owned(),
@@ -193,8 +188,11 @@ impl Report {
         };
         match &bad[..] {
             [] => format!("Good: {of} has what it needs{warnings}."),
-            [one] => format!("Not good: {one}."),
-            many => format!("Not good: {} things that {of} needs are missing or do not work.", many.len()),
+            [one] => format!("Not good: {}.", one.remarks.first().map_or("", |remark| &remark.says)),
+            [first @ .., last] => {
+                let first = first.iter().map(|check| check.subject()).collect::<Vec<_>>().join(", ");
+                format!("Not good: {first} and {} are missing or do not work.", last.subject())
+            }
         }
     }
 }

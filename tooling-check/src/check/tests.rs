@@ -95,7 +95,7 @@ fn profiles_and_requirements_say_what_is_needed() {
         let report = report(vec![], wanted(&[profile], &[], None));
         let (level, says) = told(&report, &format!("tool/{tool}"));
         assert_eq!(level, Level::Lacking, "{tool}");
-        assert!(says.contains(&format!("(needed by --for {})", profile.name())), "{says}");
+        assert!(says.contains(&format!("(needed by --for {}", profile.name())), "{says}");
         assert_eq!(report.exit_code(false), 2);
     }
     assert_eq!(report(vec![], wanted(&[Profile::Generic], &[], None)).exit_code(true), 0);

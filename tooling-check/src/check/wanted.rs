@@ -40,6 +40,15 @@ impl Profile {
         }
     }
 
+    /// Why there is no other way, where that is not plain.
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Aks => ": without local accounts AKS knows no other login",
+            Self::Gke => ": kubectl 1.26 and later know no other login",
+            Self::Eks | Self::Generic | Self::Helm => "",
+        }
+    }
+
     const fn tool(self) -> Option<Tool> {
         match self {
             Self::Eks | Self::Generic => None,
@@ -165,7 +174,7 @@ impl Wanted {
             BASE.into_iter().map(|tool| (tool, "every step".to_owned())).collect();
         for profile in profiles {
             if let Some(tool) = profile.tool() {
-                needed.insert(tool, format!("--for {}", profile.name()));
+                needed.insert(tool, format!("--for {}{}", profile.name(), profile.why()));
             }
         }
         for requirement in &requirements {

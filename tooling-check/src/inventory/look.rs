@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Finding, Inventory, Search, State};
-use crate::ask::{Answer, Question, ask};
+use crate::ask::{End, Question, run};
 use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::locate::{absolute, blocked_on_path, examine, executables};
@@ -137,7 +137,7 @@ impl Asker<'_> {
             needs = true;
             let arguments: Vec<&str> = feature.arguments.iter().map(String::as_str).collect();
             let input = feature.input.as_bytes();
-            match self.run(tool, program, &arguments, input) {
+            match self.run(tool, program, &arguments, input).and_then(End::good) {
                 Ok(answer) if answer.stdout.trim_ascii() == feature.output.trim().as_bytes() => {}
                 Ok(_) | Err(Fault::Exited { .. }) if !feature.needed => lacks.push(feature.name.clone()),
                 Ok(_) | Err(Fault::Exited { .. }) => {
@@ -146,14 +146,9 @@ impl Asker<'_> {
                 Err(fault) => return Err(fault),
             }
         }
-        let answer = match self.run(tool, program, tool.version_arguments(), b"") {
-            Ok(answer) => answer,
-            // What it can do was seen: busybox' applets and BSD's tools know no --version, and say who they are.
-            Err(Fault::Exited { said, .. }) if needs => {
-                Answer { stdout: Vec::new(), stderr: said.unwrap_or_default().into_bytes() }
-            }
-            Err(fault) => return Err(fault),
-        };
+        let end = self.run(tool, program, tool.version_arguments(), b"")?;
+        // What it can do was seen: busybox' applets and BSD's tools know no --version, and say who they are.
+        let answer = if needs { end.anyway() } else { end.good()? };
         if let Some(found) = Version::stranger(tool, &answer.stdout, &answer.stderr) {
             return Err(Fault::Stranger { found });
         }
@@ -162,7 +157,7 @@ impl Asker<'_> {
         Ok(Heard::new(&version, kubernetes, lacks))
     }
 
-    fn run(&self, tool: Tool, program: &Path, arguments: &[&str], input: &[u8]) -> Result<Answer, Fault> {
+    fn run(&self, tool: Tool, program: &Path, arguments: &[&str], input: &[u8]) -> Result<End, Fault> {
         let scratch = self.search.scratch.map(Path::as_os_str);
         let mut environment: Vec<(&str, &OsStr)> = Vec::new();
         environment.extend(self.path.as_deref().map(|path| ("PATH", path)));
@@ -171,7 +166,7 @@ impl Asker<'_> {
         let own = tool.own_folders().iter().map(|name| Some((*name, scratch?)));
         environment.extend(own.flatten());
         let (environment, limit) = (&environment[..], self.search.limit);
-        ask(&Question { program, arguments, input, environment, limit, enough: &|| false })
+        run(&Question { program, arguments, input, environment, limit, enough: &|| false })
     }
 
     /// What a launcher's choice depends on, as far as it is known here.

@@ -74,11 +74,15 @@ pub fn prove(inventory: &Inventory, search: &Search<'_>, scratch: &Path) -> io::
         .filter(|found| found.usable().is_some())
         .map(|plugin| Handshake { kubectl, plugin, search, folder: scratch.join(plugin.tool.name()) })
         .collect();
-    thread::scope(|scope| {
+    let tell = |waiting: &[Tool]| search.progress.iter().for_each(|progress| progress(waiting));
+    tell(&tried.iter().map(|one| one.plugin.tool).collect::<Vec<_>>());
+    let proofs = thread::scope(|scope| {
         let running: Vec<_> = tried.iter().map(|one| scope.spawn(|| one.hold())).collect();
         // A panic of a thread is a fault of this program, and goes on.
         running.into_iter().map(|one| one.join().expect("a handshake does not panic")).collect()
-    })
+    });
+    tell(&[]);
+    proofs
 }
 
 /// One kubectl and one plugin.
@@ -125,6 +129,7 @@ impl Handshake<'_> {
         let said = match end {
             // kubectl's own word is its last one; a plugin's and Python's warnings come before it.
             Ok(end) => last_line(&end.stderr).unwrap_or_else(|| "it said nothing".to_owned()),
+            Err(Fault::TimedOut { limit }) => format!("no answer within {limit:?}"),
             Err(fault) => format!("it {fault}"),
         };
         Ok(Outcome::Failed { said, makes_tokens: self.makes_token(api, &recipe) })
@@ -151,7 +156,8 @@ impl Handshake<'_> {
     ) -> Result<End, Fault> {
         let environment: Vec<(&str, &OsStr)> =
             environment.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-        let (environment, limit) = (&environment[..], self.search.limit);
+        // Two programs, one after the other, and the Cloud SDK's dispatcher runs the plugin twice.
+        let (environment, limit) = (&environment[..], self.search.limit * 3);
         run(&Question { program, arguments, input: b"", environment, limit, enough })
     }
 

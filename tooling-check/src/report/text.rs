@@ -29,7 +29,7 @@ impl Style {
     }
 
     fn dim(self, text: &str) -> String {
-        self.paint("2", text)
+        if text.is_empty() { String::new() } else { self.paint("2", text) }
     }
 
     fn level(self, level: Level, text: &str) -> String {
@@ -92,7 +92,9 @@ fn line(text: &mut String, check: &Check, (names, versions): (usize, usize), sty
             style.level(if check.level == Level::Note { Level::Good } else { check.level }, &check.short);
         let short = if check.path.is_none() { style.level(check.level, &check.short) } else { short };
         if place.is_empty() {
-            format!("{subject:names$}  {short}")
+            // Who needs it stands behind it, and not once more below.
+            let who = check.remarks.first().and_then(|remark| absence(&subject, remark)).unwrap_or_default();
+            format!("{subject:names$}  {short}{}", style.dim(who))
         } else {
             let gap = " ".repeat(versions.saturating_sub(check.short.chars().count()));
             format!("{subject:names$}  {short}{gap}  {}", style.dim(&place))
@@ -104,7 +106,7 @@ fn line(text: &mut String, check: &Check, (names, versions): (usize, usize), sty
     for remark in &check.remarks {
         if style.verbose || remark.level >= Level::Warning {
             // The line itself says that it is missing.
-            tell(text, remark, remark.says == format!("{subject} is not on the PATH"), style);
+            tell(text, remark, absence(&subject, remark).is_some(), style);
         }
     }
     if style.verbose {
@@ -112,6 +114,12 @@ fn line(text: &mut String, check: &Check, (names, versions): (usize, usize), sty
             let _ = writeln!(text, "{INDENT}{}", style.dim(&printable(detail)));
         }
     }
+}
+
+/// What a remark that a tool is missing says besides.
+fn absence<'a>(subject: &str, remark: &'a Remark) -> Option<&'a str> {
+    let rest = remark.says.strip_prefix(subject)?.strip_prefix(" is not on the PATH")?;
+    (rest.is_empty() || rest.starts_with(" (")).then_some(rest)
 }
 
 fn tell(text: &mut String, remark: &Remark, is_told: bool, style: Style) {

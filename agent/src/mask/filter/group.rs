@@ -85,9 +85,7 @@ impl Group {
                 group.beginnings.iter().map(|one| &group.literal.bytes(&forms.bytes, one.keys.start)[..m]);
             group.few = Few::new(keys);
         }
-        if group.few.is_none() {
-            group.index(&forms.bytes);
-        }
+        group.index(&forms.bytes);
         group
     }
 
@@ -207,10 +205,8 @@ impl Group {
         found: &mut Found,
     ) -> Option<usize> {
         let piece = load(text.bytes, at) & self.mask;
-        let hash = piece.wrapping_mul(SPREAD);
-        let head = self.head(hash);
         scan.candidates.clear();
-        for known in &self.pieces[self.heads[head] as usize..self.heads[head + 1] as usize] {
+        for known in self.pieces_like(piece) {
             if known.bytes == piece && at >= known.offset as usize {
                 let at = at - known.offset as usize;
                 let beginning = known.beginning as usize;
@@ -234,13 +230,40 @@ impl Group {
     fn stands_at(&self, text: &Text<'_>, at: usize, beginning: usize) -> bool {
         let Beginning { kind, keys } = &self.beginnings[beginning];
         let key = &self.keys(*kind).bytes(text.arena, keys.start)[..self.m];
-        (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
+        // Most differ in their first bytes, and numbers compare faster than slices.
+        let differs = key.len() >= 8 && load(text.bytes, at) != load(key, 0);
+        !differs && (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
+    }
+
+    /// Whether a form's first `m` bytes may stand across the place between these bytes. Where `m` bytes do, so do `q`
+    /// of them that end there, or begin there, or stand across it themselves.
+    pub(super) fn may_begin_across(&self, before: u64, after: u64) -> bool {
+        let across = |shift: usize| before >> (8 * shift) | after << (64 - 8 * shift);
+        let first = 8 - self.q;
+        self.knows(before >> (8 * first))
+            || self.knows(after)
+            || self.m < 2 * self.q - 1 && (first + 1..8).any(|shift| self.knows(across(shift)))
+    }
+
+    /// Whether the first `q` of these bytes are a piece.
+    fn knows(&self, bytes: u64) -> bool {
+        let piece = bytes & self.mask;
+        self.table.may_be(piece) && self.pieces_like(piece).iter().any(|known| known.bytes == piece)
+    }
+
+    /// The pieces with the same hash.
+    fn pieces_like(&self, piece: u64) -> &[Piece] {
+        let head = self.head(piece.wrapping_mul(SPREAD));
+        &self.pieces[self.heads[head] as usize..self.heads[head + 1] as usize]
     }
 
     /// Notes what stands at a candidate's place.
     pub(super) fn judge(&self, text: &Text<'_>, candidate: Candidate, found: &mut Found) {
         let Beginning { kind, keys } = &self.beginnings[candidate.beginning];
         let rest = &text.bytes[candidate.at..];
+        if *kind == Kind::Literal {
+            found.begun.push(candidate.at..candidate.at + 1);
+        }
         let Verdict { longest, open } = match kind {
             Kind::Literal => self.literal.judge(text.arena, keys.clone(), rest),
             Kind::Lines => folded::judge(&self.lines, text.arena, keys.clone(), rest),

@@ -44,11 +44,19 @@ pub(super) struct Found {
     /// Where the longest end of the text begins that a form could begin with; the text's length if none does.
     /// Forms that begin after it are not looked for.
     pub(super) undecided: usize,
+    /// Where literal forms may begin, since their first bytes stand there.
+    begun: Vec<Range<usize>>,
 }
 
 impl Found {
     pub(super) fn new(undecided: usize) -> Self {
-        Self { places: Vec::new(), undecided }
+        Self { places: Vec::new(), undecided, begun: Vec::new() }
+    }
+
+    /// Whether a literal form may begin there. Asked when `begun` is a union.
+    fn has_begun_in(&self, range: Range<usize>) -> bool {
+        let first = self.begun.partition_point(|begun| begun.end <= range.start);
+        self.begun.get(first).is_some_and(|begun| begun.start < range.end)
     }
 }
 
@@ -92,16 +100,10 @@ impl Patterns {
             return found;
         }
         self.find_literal(&text, &mut found);
+        found.begun = union(std::mem::take(&mut found.begun));
         self.find_wrapped(&text, run_before, &mut found);
-        found.places.sort_unstable_by_key(|place| place.start);
-        let mut joined: Vec<Range<usize>> = Vec::with_capacity(found.places.len());
-        for place in found.places {
-            match joined.last_mut() {
-                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
-                _ => joined.push(place),
-            }
-        }
-        Found { places: joined, undecided: found.undecided }
+        found.places = union(found.places);
+        found
     }
 
     fn find_literal(&self, text: &Text<'_>, found: &mut Found) {
@@ -114,6 +116,19 @@ impl Patterns {
         }
         found.undecided = undecided;
     }
+}
+
+/// Ranges in order, those that overlap joined into one.
+fn union(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// How many bytes of a form are compared as they are: up to its first gap.

@@ -73,6 +73,7 @@ impl Run {
     /// Notes all that begins in the run and has its first `m` bytes there; gives the place to look at next. The
     /// candidates are those of the run's first places, of which there are at least as many as its period is long.
     pub(super) fn find(&self, group: &Group, text: &Text<'_>, scan: &Scan, found: &mut Found) -> usize {
+        found.begun.push(self.start..self.end);
         let folds = text.bytes[self.start..self.start + self.period].iter().any(|byte| gap::begins(*byte));
         let places = (self.end - self.start) / self.period;
         let forms = |candidate: &Candidate| group.beginning(candidate.beginning).keys.len();

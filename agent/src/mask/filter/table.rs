@@ -1,19 +1,21 @@
 //! The table that most of a text is looked up in, and nothing else: some bits for each known piece of `q` bytes.
 
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::{Level, Simd as _};
+
 use super::group::load;
 
 /// Places that are looked up before anything depends on the answers.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// An odd number without pattern (the golden ratio's): it spreads `q` bytes over the upper bits of a product.
 pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The sizes that a table may have, in words: one for the fastest cache, and one for each slower one. They are known
-/// when this is compiled, so that no lookup has a bound to check.
-const SIZES: [usize; 4] = [1 << 12, 1 << 15, 1 << 18, 1 << 21];
-
-/// The least room for a piece, in bits: then one in forty places is looked at in vain, and mostly far fewer.
-const ROOM: usize = 12;
+/// The sizes that a table may have, in words, and the most pieces for each but the last: one for the fastest cache,
+/// where they have much room, and one for each slower one. They are known when this is compiled, so that no lookup has
+/// a bound to check. One in forty places is looked at in vain, and mostly far fewer.
+const SIZES: [(usize, usize); 5] =
+    [(1 << 12, 8_000), (1 << 13, 22_000), (1 << 15, 175_000), (1 << 18, 1_400_000), (1 << 21, usize::MAX)];
 
 /// Two bits for each piece, in the same word.
 #[derive(Default)]
@@ -27,8 +29,8 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(pieces: impl ExactSizeIterator<Item = u64>, mask: u64, stride: usize) -> Self {
-        let wanted = pieces.len() * ROOM / 64;
-        let words = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(SIZES[SIZES.len() - 1]);
+        let mut sizes = SIZES.into_iter().filter(|(_, most)| pieces.len() <= *most);
+        let words = sizes.next().map_or(0, |(words, _)| words);
         let shift = 64 - words.trailing_zeros();
         let mut bits = vec![0; words];
         for piece in pieces {
@@ -41,8 +43,22 @@ impl Table {
     /// The next place, `at` or a number of strides after it, where a known piece may stand; else one from which
     /// less than a whole piece is left.
     pub(super) fn next(&self, bytes: &[u8], at: usize) -> usize {
+        // With these instructions the places of a group are looked up side by side.
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Level::new().as_avx2() {
+            return avx2.vectorize(
+                #[inline(always)]
+                || self.next_in_groups(bytes, at),
+            );
+        }
+        self.next_in_groups(bytes, at)
+    }
+
+    #[inline(always)]
+    fn next_in_groups(&self, bytes: &[u8], at: usize) -> usize {
         let mut at = match self.bits.len() {
             0x1000 => self.skip_with::<0x1000>(bytes, at),
+            0x2000 => self.skip_with::<0x2000>(bytes, at),
             0x8000 => self.skip_with::<0x8000>(bytes, at),
             0x4_0000 => self.skip_with::<0x4_0000>(bytes, at),
             _ => self.skip_with::<0x20_0000>(bytes, at),
@@ -54,6 +70,7 @@ impl Table {
     }
 
     /// As [`Table::skip`], for a table of so many words.
+    #[inline(always)]
     fn skip_with<const WORDS: usize>(&self, bytes: &[u8], at: usize) -> usize {
         let Some(bits) = self.bits.first_chunk() else { return at };
         macro_rules! strides {
@@ -68,6 +85,7 @@ impl Table {
     }
 
     /// Skips places in groups; gives the first one of a group in which one may be worth a look.
+    #[inline(always)]
     fn skip<const STRIDE: usize, const WORDS: usize>(
         &self,
         bits: &[u64; WORDS],
@@ -96,7 +114,7 @@ impl Table {
 
     /// Whether all bits of these bytes are set.
     #[inline]
-    fn may_be(&self, bytes: u64) -> bool {
+    pub(super) fn may_be(&self, bytes: u64) -> bool {
         let hash = (bytes & self.mask).wrapping_mul(SPREAD);
         let marks = marks(hash);
         self.bits[(hash >> self.shift) as usize] & marks == marks

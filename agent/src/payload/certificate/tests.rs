@@ -92,7 +92,7 @@ fn an_authority_that_is_none_is_refused_in_words_of_its_own() {
 fn a_key_that_is_none_is_refused_in_words_of_its_own() {
     let (pem, _, keys) = made();
     let plain = key_pem(&keys);
-    let decrypt = "the key is encrypted, and kubectl cannot ask for its password; \
+    let decrypt = "the key is encrypted, and nobody is there to ask for its password; \
                    hint: decrypt it with: openssl pkey -in key.pem -out key-plain.pem";
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n\
                -----END RSA PRIVATE KEY-----\n";

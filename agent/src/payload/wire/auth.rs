@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use super::{client_certificate, eks, kubeconfig};
+use super::{aks, client_certificate, eks, gke, kubeconfig};
 use crate::payload::certificate::{self, Fault};
 use crate::payload::fields::{Field, Reader};
 use crate::payload::problem::listed;
@@ -13,8 +13,17 @@ use crate::payload::url::{self, is_dns_label};
 use crate::payload::{Auth, Part};
 use crate::secret::Secret;
 
-const METHODS: [&str; 7] =
-    ["token", "usernamePassword", "clientCertificate", "serviceAccount", "inCluster", "kubeconfig", "eks"];
+const METHODS: [&str; 9] = [
+    "token",
+    "usernamePassword",
+    "clientCertificate",
+    "serviceAccount",
+    "inCluster",
+    "kubeconfig",
+    "eks",
+    "aks",
+    "gke",
+];
 
 /// The largest token or CA file that is read; etcd takes no object above 1.5 MB.
 pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
@@ -23,8 +32,8 @@ pub(super) const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
 pub(super) enum Account {
     /// An account for the server that the payload names.
     Own(Own),
-    /// A cloud's account, which can find its server itself.
-    Cloud(Auth),
+    /// A cloud's account, which can find its server itself; `None` where it could not be read.
+    Cloud(Option<Own>),
     /// The pod's own, which brings its server; `None` where it could not be read.
     Pod(Option<Pod>),
     /// Somebody's kubeconfig, which brings its server too; `None` where it could not be read.
@@ -75,9 +84,13 @@ fn method(reader: &Reader<'_>, name: &str, field: &Field<'_>, server: Option<&st
         "usernamePassword" => bare(username_password(reader, field)),
         "clientCertificate" => client_certificate::read(reader, field),
         "serviceAccount" => bare(service_account(reader, field)),
-        "eks" => {
-            let eks = eks::read(reader, field, server).map(|eks| Auth::Eks(Box::new(eks)));
-            return eks.map_or(Account::Unreadable, Account::Cloud);
+        "eks" | "aks" | "gke" => {
+            let own = match name {
+                "eks" => bare(eks::read(reader, field, server).map(|eks| Auth::Eks(Box::new(eks)))),
+                "aks" => aks::read(reader, field, server),
+                _ => gke::read(reader, field, server),
+            };
+            return Account::Cloud(own);
         }
         "kubeconfig" => return Account::Imported(kubeconfig::read(reader, field).map(Box::new)),
         _ => return Account::Pod(in_cluster(reader, field)),

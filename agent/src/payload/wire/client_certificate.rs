@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 
 use super::auth::{Own, tell_fault};
 use crate::payload::certificate::{self, Fault, Pem};
@@ -93,14 +94,8 @@ fn from_pfx(reader: &Reader<'_>, field: &Field<'_>, password: Option<&Field<'_>>
         Some(password)
     });
     let (given, password) = (given?, password?);
-    let opened = unpacked(&given).and_then(|binary| {
-        let pair = pfx::open(&binary, &password)?;
-        let chain = certificate::chain(pair.certificates.as_bytes(), reader.surroundings.now)?;
-        let key = certificate::key(pair.key.as_bytes())?;
-        certificate::pair(&chain, &key)?;
-        Ok((binary, chain, key))
-    });
-    let (binary, chain, key) = opened.map_err(|fault| tell_fault(reader, field, fault)).ok()?;
+    let opened = open(&given, &password, reader.surroundings.now);
+    let Opened { binary, chain, key } = opened.map_err(|fault| tell_fault(reader, field, fault)).ok()?;
     let mut parts = Vec::new();
     let packed = STANDARD.encode(&binary);
     // Given as base64 with line breaks, it is a secret in that writing too.
@@ -115,6 +110,23 @@ fn from_pfx(reader: &Reader<'_>, field: &Field<'_>, password: Option<&Field<'_>>
     }
     let auth = Auth::ClientCertificate { certificate: chain.text, private_key: Secret::new(key.text) };
     Some(Own { auth, parts })
+}
+
+/// A PFX that was opened: its key belongs to its chain's first certificate.
+pub(super) struct Opened {
+    pub(super) binary: Vec<u8>,
+    pub(super) chain: Pem,
+    pub(super) key: Pem,
+}
+
+/// Opens a PFX, given as the binary file or as base64 of it.
+pub(super) fn open(given: &[u8], password: &str, now: Timestamp) -> Result<Opened, Fault> {
+    let binary = unpacked(given)?;
+    let pair = pfx::open(&binary, password)?;
+    let chain = certificate::chain(pair.certificates.as_bytes(), now)?;
+    let key = certificate::key(pair.key.as_bytes())?;
+    certificate::pair(&chain, &key)?;
+    Ok(Opened { binary, chain, key })
 }
 
 /// The binary file, or base64 of it.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::auth::{MAX_ACCOUNT_BYTES, check_token, token_of_file};
 use super::target::present;
 use crate::limits::parse_duration;
-use crate::payload::eks::{AwsCredentials, Eks, EksPlugin, Region, Role, WebToken, is_region, region_of};
+use crate::payload::WebToken;
+use crate::payload::eks::{AwsCredentials, Eks, EksPlugin, Region, Role, is_region, region_of};
 use crate::payload::fields::{Field, Fields, Reader};
-use crate::payload::problem::{listed, quoted, suggestion};
+use crate::payload::problem::{listed, quoted};
 use crate::payload::trust::Identity;
 
 const FIELDS: [&str; 5] = ["clusterName", "region", "credentials", "assumeRole", "plugin"];
@@ -26,7 +27,8 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>, server: Option<&str>)
     let credentials =
         fields.required("credentials", reader).and_then(|field| credentials(reader, field, server));
     let assume_role = fields.get("assumeRole").map(|field| assume_role(reader, field));
-    let plugin = fields.get("plugin").map_or(Some(EksPlugin::Auto), |field| plugin(reader, field));
+    let plugin =
+        fields.get("plugin").map_or(Some(EksPlugin::Auto), |field| reader.choice(field, &EksPlugin::WORDS));
     Some(Eks {
         cluster_name: cluster_name?,
         region: region?,
@@ -214,16 +216,4 @@ fn duration(reader: &Reader<'_>, field: &Field<'_>) -> Option<Duration> {
         return None;
     }
     Some(duration)
-}
-
-fn plugin(reader: &Reader<'_>, field: &Field<'_>) -> Option<EksPlugin> {
-    let word = reader.text(field)?;
-    let found = EksPlugin::WORDS.iter().find(|(known, _)| *known == word);
-    if found.is_none() {
-        let known = EksPlugin::WORDS.map(|(known, _)| known);
-        let meant = suggestion(&word, &known).map(|meant| format!("; did you mean {}?", quoted(meant)));
-        let meant = meant.unwrap_or_default();
-        reader.tell(field, format!("expected {}, found {}{meant}", listed(&known), quoted(&word)));
-    }
-    found.map(|(_, plugin)| *plugin)
 }

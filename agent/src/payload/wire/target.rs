@@ -83,7 +83,7 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Read> {
             };
             Some(Read { target, parts: imported.parts })
         }
-        Account::Cloud(auth) => own_target(Own { auth, parts: Vec::new() }, connection?, namespace, policy?),
+        Account::Cloud(own) => own_target(own?, connection?, namespace, policy?),
         Account::Own(own) => own_target(own, connection?, namespace, policy?),
     }
 }

@@ -1,8 +1,10 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `queueing` and
-//! `eks` those of these, `remote` those of trust.
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `eks`, `aks`, `gke`
+//! and `queueing` those of these, `remote` those of trust.
 
 mod account;
+mod aks;
 mod eks;
+mod gke;
 mod kubeconfig;
 mod pfx;
 mod queueing;
@@ -260,7 +262,6 @@ fn fields_of_later_versions_are_unknown_and_say_so() {
     let limits = with("limits: {memory: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[
-        ("token: hunter22-token", "aks: {}", &format!("8:5: target.auth.aks: {later}")),
         ("body:", "syntax: python\n  body:", "10:11: script.syntax: expected \"bash\", found \"python\"; hint: this version of kubestep does not know it yet"),
         ("body:", "syntax: bahs\n  body:", "10:11: script.syntax: expected \"bash\", found \"bahs\"; did you mean \"bash\"?"),
     ]);

@@ -99,7 +99,7 @@ fn trust_and_names_of_a_target_are_judged() {
 
 #[test]
 fn exactly_one_method_is_chosen() {
-    let one_of = "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster, kubeconfig, eks";
+    let one_of = "expected exactly one of token, usernamePassword, clientCertificate, serviceAccount, inCluster, kubeconfig, eks, aks, gke";
     Place::new().refuses(&[
         (TOKEN, "token: a\n    inCluster: {}", &format!("8:5: target.auth: {one_of}; found token and inCluster\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_HOST is not set; hint: auth.inCluster works inside of a pod only\n9:16: target.auth.inCluster: the variable KUBERNETES_SERVICE_PORT is not set; hint: auth.inCluster works inside of a pod only")),
         ("auth:\n    token: hunter22-token", "auth: {}", &format!("7:9: target.auth: {one_of}; found none")),
@@ -222,7 +222,7 @@ fn a_client_certificate_and_its_key_belong_together() {
         (
             "cert.pem",
             "encrypted.pem",
-            "privateKey: the key is encrypted, and kubectl cannot ask for its password; hint: decrypt it with: openssl pkey -in key.pem -out key-plain.pem",
+            "privateKey: the key is encrypted, and nobody is there to ask for its password; hint: decrypt it with: openssl pkey -in key.pem -out key-plain.pem",
         ),
     ] {
         let found = place.problems(pair(certificate, key));

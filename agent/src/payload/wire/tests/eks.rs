@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Place, exchanged};
-use crate::payload::eks::{AwsCredentials, Eks, EksPlugin, WebToken};
-use crate::payload::{Auth, Credentials, Policy, Step};
+use crate::payload::eks::{AwsCredentials, Eks, EksPlugin};
+use crate::payload::{Auth, Credentials, Policy, Step, WebToken};
 
 const SERVER: &str = "https://k8s.example:6443";
 const EKS_SERVER: &str = "https://ABC.gr7.eu-central-1.eks.amazonaws.com";

@@ -1,6 +1,7 @@
 //! `clientCertificate` with a PFX: how it is given, and what is masked of it.
 
 use std::process::Command;
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,11 +34,41 @@ fn pfx(password: &str, options: &str) -> Option<Vec<u8>> {
     Some(std::fs::read(folder.path().join("pfx")).unwrap())
 }
 
+/// An RSA pair, and both in a PFX with the password `hunter22-pw`.
+pub(super) struct Rsa {
+    pub(super) certificate: String,
+    pub(super) key: String,
+    pub(super) pfx: Vec<u8>,
+}
+
+/// By the real openssl, once: nothing else here makes RSA keys.
+pub(super) fn rsa() -> Option<&'static Rsa> {
+    static RSA: OnceLock<Option<Rsa>> = OnceLock::new();
+    let made = RSA.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for line in [
+            "req -x509 -nodes -newkey rsa:2048 -keyout key -out cert -subj /CN=x -days 30",
+            "pkcs12 -export -in cert -inkey key -out pfx -passout pass:hunter22-pw",
+        ] {
+            let mut openssl = Command::new("openssl");
+            let output = openssl.args(line.split(' ')).current_dir(&folder).output().ok()?;
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let pfx = std::fs::read(folder.path().join("pfx")).unwrap();
+        Some(Rsa { certificate: text("cert"), key: text("key"), pfx })
+    });
+    if made.is_none() {
+        skipped();
+    }
+    made.as_ref()
+}
+
 fn method(text: &str) -> String {
     exchanged(TOKEN, &format!("clientCertificate: {text}"))
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let mut place = Place::new();
     // openssl makes certificates that are valid from now on.
     place.surroundings.now = jiff::Timestamp::now();

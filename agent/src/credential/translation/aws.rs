@@ -1,27 +1,9 @@
-//! What the tools' own words mean, and what to do about it: a table, one row a known trouble.
-//!
-//! A row matches where all of its words stand in what was printed. The first one that matches is told; the tool's own
-//! words always follow it.
+//! The known troubles of AWS.
 
-use crate::payload::Auth;
+use super::{Row, row};
 
-/// A trouble that is known.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Row {
-    /// All of these stand in the tool's words.
-    pub words: &'static [&'static str],
-    /// What it means.
-    pub cause: &'static str,
-    /// What to do.
-    pub fix: &'static str,
-}
-
-const fn row(words: &'static [&'static str], cause: &'static str, fix: &'static str) -> Row {
-    Row { words, cause, fix }
-}
-
-/// The known troubles of AWS: what the aws cli 1 and 2 and aws-iam-authenticator say.
-pub(super) const AWS: &[Row] = &[
+/// What the aws cli 1 and 2 and aws-iam-authenticator say.
+pub(in crate::credential) const AWS: &[Row] = &[
     row(
         &["InvalidClientTokenId"],
         "AWS does not know the access key",
@@ -149,67 +131,3 @@ pub(super) const AWS: &[Row] = &[
         "name the CA of your proxy in the agent's SSL_CERT_FILE or AWS_CA_BUNDLE",
     ),
 ];
-
-/// What kubectl says when the cluster does not accept a login.
-pub const KUBECTL: &[Row] = &[
-    row(
-        &["exec plugin: invalid apiVersion"],
-        "this kubectl does not know the plugin's version of the credential",
-        "install a newer plugin, or let kubestep ask it (credentials: broker)",
-    ),
-    row(
-        &["exec plugin is configured to use API version"],
-        "the plugin answers in another version than the kubeconfig says",
-        "install a newer plugin, or let kubestep ask it (credentials: broker)",
-    ),
-    row(
-        &["no kind \"ExecCredential\" is registered"],
-        "this kubectl does not know the plugin's version of the credential",
-        "install a newer plugin, or let kubestep ask it (credentials: broker)",
-    ),
-];
-
-/// What to do where the cluster does not know an account that has logged in.
-#[must_use]
-pub fn unauthorized(auth: &Auth) -> &'static str {
-    match auth {
-        Auth::Eks(_) => {
-            "the login worked, but the cluster knows no such identity: give it an access entry (aws eks \
-             create-access-entry) or a line in the ConfigMap aws-auth; check clusterName, which is part of the token"
-        }
-        Auth::Token(_)
-        | Auth::UsernamePassword { .. }
-        | Auth::ClientCertificate { .. }
-        | Auth::ServiceAccount { .. }
-        | Auth::InCluster { .. }
-        | Auth::Kubeconfig(_) => "is the credential expired, or one for another cluster?",
-    }
-}
-
-/// The row that these words match.
-#[must_use]
-pub fn translate(table: &'static [Row], printed: &str) -> Option<&'static Row> {
-    table.iter().find(|row| row.words.iter().all(|word| printed.contains(word)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AWS, KUBECTL, translate};
-
-    #[test]
-    fn no_row_hides_behind_one_above_it() {
-        for table in [AWS, KUBECTL] {
-            for row in table {
-                let printed = row.words.join(" … ");
-                assert_eq!(translate(table, &printed), Some(row), "{printed}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_row_says_what_to_do() {
-        for row in AWS.iter().chain(KUBECTL) {
-            assert!(!row.words.is_empty() && !row.cause.is_empty() && !row.fix.is_empty());
-        }
-    }
-}
