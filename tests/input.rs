@@ -166,3 +166,11 @@ fn a_remote_payload_may_name_nothing_of_the_workers_own() {
     let config = allowed.folder().join("config.toml").display().to_string();
     allowed.flags(&["--origin", "remote", "--config", &config]).stdout("\n").check();
 }
+
+#[test]
+fn what_is_said_to_a_queue_is_not_passed_over_without_one() {
+    let payload = step("exit 0") + "notBefore: 2126-01-01T00:00:00Z\nretry: {onFailure: 2}\n";
+    let done = Run::new(payload).loud().any_output().check();
+    let told = "kubestep: notBefore, retry: for a queue; the step runs now, once, beside any other";
+    assert!(done.stderr.lines().any(|line| line == told), "{}", done.stderr);
+}

@@ -87,6 +87,7 @@ fn the_schema_has_the_fields_that_the_program_reads() {
         ("Target", "target: {zzzzqqqq: 1}"),
         ("Script", "script: {zzzzqqqq: 1}"),
         ("Limits", "limits: {zzzzqqqq: 1}"),
+        ("Retry", "retry: {zzzzqqqq: 1}"),
         ("UsernamePassword", "target: {auth: {usernamePassword: {zzzzqqqq: 1}}}"),
         ("ClientCertificate", "target: {auth: {clientCertificate: {zzzzqqqq: 1}}}"),
         ("Kubeconfig", "target: {auth: {kubeconfig: {zzzzqqqq: 1}}}"),

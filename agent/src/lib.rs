@@ -25,4 +25,5 @@ pub mod secret;
 pub mod cli;
 pub mod commands;
 pub mod explain;
+pub mod queue;
 pub mod settings;

@@ -16,7 +16,7 @@ pub use document::{PhaseName, StepResult};
 pub use record::Record;
 
 /// Why a step ended: a closed list, never reworded (payload.md 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// The script ran to its end with code 0.
     Completed,
@@ -36,6 +36,12 @@ pub enum Reason {
     LogClosed,
     /// More than `limits.output` was written, and `limits.outputPolicy` is `fail`.
     OutputLimit,
+    /// Said by a queue: the step had begun, and its worker is gone.
+    Lost,
+    /// Said by a queue: it was refused before a worker had it.
+    Rejected,
+    /// Said by a queue: `notAfter` came before a worker had it.
+    Expired,
 }
 
 /// What can keep a step from its end.

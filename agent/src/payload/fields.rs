@@ -13,8 +13,7 @@ use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
 /// Fields of the contract that arrive with later versions; by path.
-const LATER: [&str; 7] =
-    ["limits.memory", "limits.pids", "limits.cpu", "notBefore", "notAfter", "concurrencyKey", "retry"];
+const LATER: [&str; 3] = ["limits.memory", "limits.pids", "limits.cpu"];
 
 /// Above any step's files together, and bearable for a worker.
 const MAX_READ: usize = 64 * 1024 * 1024;

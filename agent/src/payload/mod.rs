@@ -4,6 +4,7 @@
 //! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
 //! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks`, `aks`
 //! and `gke` the clouds'; `handout` reads what a cloud hands out.
+//! `queueing` is what a step says to its queue.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
@@ -17,6 +18,7 @@ pub mod gke;
 mod handout;
 mod pfx;
 mod problem;
+mod queueing;
 pub mod schema;
 mod source;
 mod trust;
@@ -37,6 +39,7 @@ pub use eks::Eks;
 pub use gke::Gke;
 pub use handout::{Handout, HandoutUser};
 pub use problem::{Problem, Problems};
+pub use queueing::{ConcurrencyKey, Queueing};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
 pub use wire::{is_inherited_by_default, load};
 
@@ -142,6 +145,8 @@ pub struct Step {
     pub output_kubeconfig: bool,
     /// Bounds on the script.
     pub limits: Limits,
+    /// What it says to a queue.
+    pub queueing: Queueing,
     /// Parts of other secrets that are masked by themselves: a proxy variable's userinfo, a key's base64.
     pub parts: Vec<Part>,
     /// The fields whose secret stands in the payload itself.

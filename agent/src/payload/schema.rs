@@ -7,6 +7,7 @@
 mod aks;
 mod eks;
 mod gke;
+mod queueing;
 
 use std::collections::BTreeMap;
 
@@ -77,6 +78,14 @@ struct Step {
     credentials: Option<Credentials>,
     /// Bounds on the step.
     limits: Option<Limits>,
+    /// For a queue: no worker gets the step earlier.
+    not_before: Option<queueing::Time>,
+    /// For a queue: no worker gets the step at this time or later.
+    not_after: Option<queueing::Time>,
+    /// For a queue: one running step a key; none allows any. Default: server and namespace.
+    concurrency_key: Option<queueing::Key>,
+    /// For a queue: whether the step may be run again. Default: never.
+    retry: Option<queueing::Retry>,
 }
 
 #[derive(JsonSchema)]

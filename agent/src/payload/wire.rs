@@ -12,6 +12,7 @@ mod inherit;
 mod kubeconfig;
 mod limits;
 mod operator;
+mod queueing;
 mod script;
 mod target;
 
@@ -27,7 +28,7 @@ use super::trust::PathList;
 use super::{Auth, Credentials, Step, Surroundings, TOOL_NAMES, document};
 use crate::secret::Secret;
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 18] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -42,6 +43,10 @@ const FIELDS: [&str; 14] = [
     "credentials",
     "outputKubeConfig",
     "limits",
+    "notBefore",
+    "notAfter",
+    "concurrencyKey",
+    "retry",
 ];
 
 /// Reads and checks a payload. `name` is what problems call it, such as its file name.
@@ -72,6 +77,7 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
     let credentials = optional(&fields, "credentials", |field| credentials(reader, field, target.as_ref()));
     let output_kubeconfig = optional(&fields, "outputKubeConfig", |field| reader.truth(field));
     let limits = limits::limits(reader, fields.get("limits"));
+    let queueing = queueing::read(reader, &fields);
 
     let ((name, labels), target, script) = (metadata?, target?, script?);
     let operator = operator::read(reader, &target.target.auth);
@@ -90,6 +96,7 @@ fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
         operator,
         output_kubeconfig: output_kubeconfig?,
         limits: limits?,
+        queueing: queueing?,
         parts: target.parts,
         in_clear: reader.in_clear(),
     };

@@ -174,7 +174,8 @@ impl Plan {
         let chosen = Chosen::of(&step, inventory).map_err(|found| faults.extend(found));
         let bash = tools.iter().find(|tool| tool.name == "bash").map(|tool| tool.path.clone());
         match (bash, chosen) {
-            (Some(bash), Ok(Chosen { login, account, reason, notes })) if faults.is_empty() => {
+            (Some(bash), Ok(Chosen { login, account, reason, mut notes })) if faults.is_empty() => {
+                notes.extend(without_queue(&step));
                 let route = Route::new(&step, &login, reason);
                 warnings.extend(route.warnings(&login, now));
                 Ok(Self { step, tools, warnings, bash, route, login, account, notes })
@@ -188,6 +189,13 @@ impl Plan {
     pub fn kubectl(&self) -> &ChosenTool {
         self.tools.iter().find(|tool| tool.name == "kubectl").expect("a plan is only made with a kubectl")
     }
+}
+
+/// A step that is run here and now has no queue that could do what it says to one.
+fn without_queue(step: &Step) -> Option<String> {
+    let given = step.queueing.given();
+    let list = given.join(", ");
+    (!given.is_empty()).then(|| format!("{list}: for a queue; the step runs now, once, beside any other"))
 }
 
 /// What was decided about the login.

@@ -1,5 +1,5 @@
-//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `eks`,
-//! `aks` and `gke` those of these, `remote` those of trust.
+//! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `eks`, `aks`, `gke`
+//! and `queueing` those of these, `remote` those of trust.
 
 mod account;
 mod aks;
@@ -7,6 +7,7 @@ mod eks;
 mod gke;
 mod kubeconfig;
 mod pfx;
+mod queueing;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -258,11 +259,6 @@ fn missing_and_unknown_fields_are_told() {
 #[test]
 fn fields_of_later_versions_are_unknown_and_say_so() {
     let later = "unknown field; hint: this version of kubestep does not know it yet";
-    let at_the_end = ["notBefore: x", "concurrencyKey: x", "retry: {}"];
-    for field in at_the_end {
-        let name = field.split(':').next().unwrap();
-        assert_eq!(Place::new().problems(with(field)), format!("deploy.yaml:11:1: {name}: {later}"));
-    }
     let limits = with("limits: {memory: 1GiB}");
     assert_eq!(Place::new().problems(limits), format!("deploy.yaml:11:10: limits.memory: {later}"));
     Place::new().refuses(&[

@@ -1,0 +1,315 @@
+//! What changes a step. Each act is one transaction, which begins with what time has changed.
+//!
+//! Promise: with a lease something is changed only while its epoch is the step's newest and its time has not passed, and
+//! that is judged within the transaction.
+
+use std::time::Duration;
+
+use rusqlite::{Error, OptionalExtension, Transaction, named_params, params};
+
+use super::due::{admit, back, boot, end, promote, settle, wall};
+use super::store::{Store, StoreError};
+use crate::queue::clock::Moment;
+use crate::queue::{
+    Beat, Claimed, Claimer, Ending, Envelope, Finished, LEASE, Lease, MAX_RETRIES, Needs, QueueError, State,
+    StepId, Submitted,
+};
+use crate::secret::Secret;
+
+/// A step as its acts need it.
+pub(super) struct Row {
+    pub(super) number: i64,
+    pub(super) state: State,
+    pub(super) epoch: u64,
+    cancel: bool,
+    key: Option<String>,
+}
+
+impl Store {
+    pub(super) fn submit(&mut self, envelope: &Envelope) -> Result<Submitted, StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let same = "SELECT payload = ?2 AND pool = ?3 FROM step WHERE id = ?1";
+        let payload = envelope.payload.expose().as_bytes();
+        let same: Option<bool> = change
+            .query_row(same, params![envelope.id.as_str(), payload, envelope.pool], |row| row.get(0))
+            .optional()?;
+        match same {
+            Some(true) => return Ok(Submitted::Already),
+            Some(false) => return Err(QueueError::IdTaken(envelope.id.clone()).into()),
+            None => {}
+        }
+        let number = insert(&change, envelope, &now)?;
+        if envelope.not_before.is_none_or(|time| time <= now.wall) {
+            admit(&change, number)?;
+        }
+        change.commit()?;
+        self.wake();
+        Ok(Submitted::New)
+    }
+
+    pub(super) fn claim(&mut self, claimer: &Claimer) -> Result<Option<Claimed>, StoreError> {
+        let now = self.clock.now();
+        let until = now.boot + LEASE;
+        let change = Self::change(&mut self.database)?;
+        let mut settled = settle(&change, &now)?;
+        let claimed = loop {
+            let Some((number, readable)) = oldest(&change, claimer)? else { break None };
+            let taken = change
+                .prepare_cached(
+                    "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0,
+                        lease_until = :until, lease_boot = :boot, started_at = NULL, ending = NULL
+                        WHERE number = :number RETURNING id, epoch, name, CAST(payload AS TEXT)",
+                )?
+                .query_row(
+                    named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id,
+                    ":until": boot(&now) + milliseconds(LEASE)},
+                    claimed,
+                );
+            match taken {
+                Ok((lease, name, payload)) if readable => {
+                    break Some(Claimed { lease, until, name, payload });
+                }
+                Ok(_) | Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..)) => {
+                    end(&change, number, &Ending::damaged(), &now)?;
+                    settled = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        change.commit()?;
+        if settled {
+            self.wake();
+        }
+        Ok(claimed)
+    }
+
+    pub(super) fn heartbeat(&mut self, lease: &Lease) -> Result<Beat, StoreError> {
+        self.renew(lease, |change, row, _| {
+            change
+                .prepare_cached("UPDATE step SET lease_until = ?2 WHERE number = ?1")?
+                .execute(params![row.number, row.until])?;
+            Ok(())
+        })
+    }
+
+    pub(super) fn started(&mut self, lease: &Lease) -> Result<Beat, StoreError> {
+        self.renew(lease, |change, row, now| {
+            let begin = "UPDATE step SET lease_until = ?2, state = iif(cancel, state, 'running'),
+                started_at = iif(cancel, started_at, coalesce(started_at, ?3)) WHERE number = ?1";
+            change.prepare_cached(begin)?.execute(params![row.number, row.until, wall(now)])?;
+            Ok(())
+        })
+    }
+
+    fn renew(
+        &mut self,
+        lease: &Lease,
+        act: impl FnOnce(&Transaction<'_>, &Held, &Moment) -> Result<(), StoreError>,
+    ) -> Result<Beat, StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let row = held(&change, lease)?;
+        let renewed = Held { number: row.number, until: boot(&now) + milliseconds(LEASE) };
+        act(&change, &renewed, &now)?;
+        change.commit()?;
+        Ok(Beat { until: now.boot + LEASE, cancel: row.cancel })
+    }
+
+    pub(super) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let row = held(&change, lease)?;
+        match row {
+            Row { state: State::Claimed, cancel: false, .. } => back(&change, row.number)?,
+            Row { state: State::Claimed, .. } => end(&change, row.number, &Ending::cancelled(), &now)?,
+            Row { state, .. } => return Err(StoreError::unfit(&lease.id, state)),
+        }
+        change.commit()?;
+        self.wake();
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, lease: &Lease, ending: &Ending) -> Result<Finished, StoreError> {
+        self.keep_log(lease)?;
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let told = serde_json::to_string(ending).map_err(std::io::Error::from)?;
+        let row = row(&change, &lease.id)?;
+        if row.epoch == lease.epoch && !row.state.is_out() {
+            let repeated = "SELECT ending IS ?2 FROM step WHERE number = ?1";
+            let repeated = change.query_row(repeated, params![row.number, told], |row| row.get(0))?;
+            let finished = if row.state == State::Ended { Finished::Ended } else { Finished::Again };
+            return if repeated { Ok(finished) } else { Err(lease_over(lease)) };
+        }
+        let row = held(&change, lease)?;
+        let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
+            AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
+        let wanted = ending.is_failure() && !row.cancel;
+        let again = wanted && change.execute(again, params![row.number, told, wall(&now)])? == 1;
+        let finished = if again {
+            back(&change, row.number)?;
+            Finished::Again
+        } else {
+            end(&change, row.number, ending, &now)?;
+            Finished::Ended
+        };
+        change.commit()?;
+        self.wake();
+        Ok(finished)
+    }
+
+    pub(super) fn cancel(&mut self, id: &StepId) -> Result<State, StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let row = row(&change, id)?;
+        if row.state.is_out() {
+            change.execute("UPDATE step SET cancel = 1 WHERE number = ?1", [row.number])?;
+        } else if row.state != State::Ended {
+            end(&change, row.number, &Ending::cancelled(), &now)?;
+        }
+        change.commit()?;
+        self.wake();
+        Ok(if row.state.is_out() { row.state } else { State::Ended })
+    }
+
+    pub(super) fn requeue(&mut self, id: &StepId) -> Result<State, StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let row = row(&change, id)?;
+        if row.state != State::Ended {
+            return Err(StoreError::unfit(id, row.state));
+        }
+        // Its notBefore has come: it has ended before. Its notAfter was meant for the first time.
+        let anew =
+            "UPDATE step SET failures = 0, cancel = 0, ending = NULL, ended_at = NULL, not_after = NULL
+            WHERE number = ?1";
+        change.execute(anew, [row.number])?;
+        let state = admit(&change, row.number)?;
+        change.commit()?;
+        self.wake();
+        Ok(state)
+    }
+
+    pub(super) fn delete(&mut self, id: &StepId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let row = row(&change, id)?;
+        if row.state.is_out() {
+            return Err(StoreError::unfit(id, row.state));
+        }
+        change.execute("DELETE FROM step WHERE number = ?1", [row.number])?;
+        if let Some(key) = &row.key {
+            promote(&change, key)?;
+        }
+        change.commit()?;
+        self.wake();
+        self.forget()
+    }
+
+    pub(super) fn prune(&mut self, age: Duration) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        settle(&change, &now)?;
+        let over = "DELETE FROM step WHERE state = 'ended' AND ended_at <= ?1";
+        let removed = change.execute(over, [wall(&now).saturating_sub(milliseconds(age))])?;
+        change.execute("DELETE FROM needs WHERE number NOT IN (SELECT needs FROM step)", [])?;
+        change.commit()?;
+        self.forget()?;
+        Ok(removed as u64)
+    }
+
+    /// Removes what the rows that are gone have left: their copies in the write-ahead log, and their logs.
+    fn forget(&mut self) -> Result<(), StoreError> {
+        self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.remove_orphans()
+    }
+}
+
+/// A lease that is being renewed.
+struct Held {
+    number: i64,
+    until: i64,
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn lease_over(lease: &Lease) -> StoreError {
+    QueueError::LeaseOver(lease.id.clone()).into()
+}
+
+pub(super) fn row(change: &rusqlite::Connection, id: &StepId) -> Result<Row, StoreError> {
+    let mut query =
+        change.prepare_cached("SELECT number, state, epoch, cancel, key FROM step WHERE id = ?1")?;
+    let row = query.query_row([id.as_str()], |row| {
+        let state: String = row.get(1)?;
+        let state = State::of(&state).ok_or(Error::InvalidQuery)?;
+        Ok(Row { number: row.get(0)?, state, epoch: row.get(2)?, cancel: row.get(3)?, key: row.get(4)? })
+    });
+    row.optional()?.ok_or_else(|| StoreError::unknown(id))
+}
+
+/// The step of a lease that is good; to be asked after `settle`, which has taken away those that are over.
+fn held(change: &Transaction<'_>, lease: &Lease) -> Result<Row, StoreError> {
+    let row = row(change, &lease.id)?;
+    let good = row.epoch == lease.epoch && row.state.is_out();
+    if good { Ok(row) } else { Err(lease_over(lease)) }
+}
+
+fn insert(change: &Transaction<'_>, envelope: &Envelope, now: &Moment) -> Result<i64, StoreError> {
+    let needs = serde_json::to_string(&envelope.needs).map_err(std::io::Error::from)?;
+    change.prepare_cached("INSERT OR IGNORE INTO needs (needs) VALUES (?1)")?.execute([&needs])?;
+    let time = |time: Option<jiff::Timestamp>| time.map(|time| time.as_millisecond());
+    change
+        .prepare_cached(
+            "INSERT INTO step (id, pool, needs, name, payload, key, not_before, not_after, on_lost, on_failure,
+                state, submitted_at) VALUES (:id, :pool, (SELECT number FROM needs WHERE needs = :needs), :name,
+                :payload, :key, :before, :after, :lost, :failure, 'waiting', :now)",
+        )?
+        .execute(named_params! {
+            ":id": envelope.id.as_str(), ":pool": envelope.pool, ":needs": needs, ":name": envelope.name,
+            ":payload": envelope.payload.expose().as_bytes(), ":key": envelope.concurrency_key,
+            ":before": time(envelope.not_before), ":after": time(envelope.not_after),
+            ":lost": envelope.retry.on_lost, ":failure": envelope.retry.on_failure.min(MAX_RETRIES),
+            ":now": wall(now),
+        })?;
+    Ok(change.last_insert_rowid())
+}
+
+/// The oldest step that the claimer can run, and whether what it needs could be read.
+fn oldest(change: &Transaction<'_>, claimer: &Claimer) -> Result<Option<(i64, bool)>, StoreError> {
+    let mut all = change.prepare_cached("SELECT number, needs FROM needs")?;
+    let all = all.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let mut first = change.prepare_cached(
+        "SELECT number FROM step WHERE pool = ?1 AND needs = ?2 AND state = 'queued' ORDER BY number LIMIT 1",
+    )?;
+    let mut found: Option<(i64, bool)> = None;
+    for row in all {
+        let (needs, text) = row?;
+        let read = serde_json::from_str::<Needs>(&text);
+        if read.as_ref().is_ok_and(|needs| !claimer.meets(needs)) {
+            continue;
+        }
+        let number = first.query_row(params![claimer.pool, needs], |row| row.get(0)).optional()?;
+        let older = number.filter(|number| found.is_none_or(|(oldest, _)| *number < oldest));
+        found = older.map(|number| (number, read.is_ok())).or(found);
+    }
+    Ok(found)
+}
+
+/// What an UPDATE … RETURNING tells of a step that was claimed.
+fn claimed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Lease, String, Secret)> {
+    let id: String = row.get(0)?;
+    let unreadable = |error| Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
+    let id = StepId::try_from(id).map_err(unreadable)?;
+    Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, Secret::new(row.get(3)?)))
+}

@@ -1,0 +1,107 @@
+//! The logs: a file for each claim of a step, in which only that claim's holder writes, so that nothing a stale worker
+//! says gets between the lines of the one that came after it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use rusqlite::params;
+
+use super::acts::row;
+use super::due::boot;
+use super::store::{Store, StoreError};
+use crate::queue::{Lease, LogChunk, LogFrame, LogPosition, MAX_FRAME, QueueError, State, StepId, frames};
+
+/// No frame in a log is longer.
+const LONGEST: usize = MAX_FRAME + 16;
+
+impl Store {
+    fn log_file(&self, number: i64, epoch: u64) -> PathBuf {
+        self.logs.join(format!("{number}-{epoch}"))
+    }
+
+    pub(super) fn append(&mut self, lease: &Lease, at: u64, frames: &[LogFrame]) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let row = row(&self.database, &lease.id)?;
+        let good = "SELECT state IN ('claimed', 'running') AND lease_until > ?2 AND lease_boot = ?3 FROM step
+            WHERE number = ?1";
+        let mut good = self.database.prepare_cached(good)?;
+        let good: bool = good.query_row(params![row.number, boot(&now), &*now.boot_id], |row| row.get(0))?;
+        if !good || row.epoch != lease.epoch {
+            return Err(QueueError::LeaseOver(lease.id.clone()).into());
+        }
+        let mut text = Vec::new();
+        for frame in frames {
+            frame.write(&mut text);
+        }
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.append(true).create(true).mode(0o600).open(self.log_file(row.number, row.epoch))?;
+        let expected = file.metadata()?.len();
+        if at != expected {
+            return Err(QueueError::LogAt { expected }.into());
+        }
+        if let Err(error) = file.write_all(&text) {
+            // A disk that is full takes a part: the log goes on where it did.
+            file.set_len(at)?;
+            return Err(error.into());
+        }
+        Ok(at + text.len() as u64)
+    }
+
+    /// Before the ending is told: who sees it sees the whole log, after a loss of power, too.
+    pub(super) fn keep_log(&self, lease: &Lease) -> Result<(), StoreError> {
+        let number = row(&self.database, &lease.id)?.number;
+        match File::open(self.log_file(number, lease.epoch)) {
+            Ok(file) => Ok(file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn log(&self, id: &StepId, from: LogPosition, most: usize) -> Result<LogChunk, StoreError> {
+        // The state before the bytes: what has ended writes no more.
+        let row = row(&self.database, id)?;
+        let mut at = if from.epoch == 0 { LogPosition { epoch: 1, offset: 0 } } else { from };
+        loop {
+            let (found, size) = frames(&self.read(row.number, at, most)?);
+            at.offset += size as u64;
+            let last = at.epoch >= row.epoch;
+            if size > 0 || last {
+                let end = size == 0 && last && row.state == State::Ended;
+                return Ok(LogChunk { frames: found, next: at, end });
+            }
+            at = LogPosition { epoch: at.epoch + 1, offset: 0 };
+        }
+    }
+
+    fn read(&self, number: i64, at: LogPosition, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match File::open(self.log_file(number, at.epoch)) {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(at.offset))?;
+                file.take(most.max(LONGEST) as u64).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(bytes),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the logs of steps that are gone, of those before a crash, too.
+    pub(super) fn remove_orphans(&self) -> Result<(), StoreError> {
+        let mut known = self.database.prepare_cached("SELECT 1 FROM step WHERE number = ?1")?;
+        for entry in fs::read_dir(&self.logs)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let number = name.split_once('-').and_then(|(number, _)| number.parse::<i64>().ok());
+            if let Some(number) = number
+                && !known.exists([number])?
+            {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What is told of steps. Looking settles what time has changed, too, so that nobody is shown as running whose lease is
+//! over.
+
+use rusqlite::{OptionalExtension, Row, params, types::Type};
+
+use super::due::settle;
+use super::store::{Store, StoreError};
+use crate::queue::{Ending, Entry, Filter, State, StepId};
+
+const COLUMNS: &str =
+    "SELECT step.id, pool, step.name, state, needs.needs, key, epoch, failures, worker, cancel,
+    submitted_at, started_at, ended_at, ending FROM step JOIN needs ON needs.number = step.needs";
+
+impl Store {
+    pub(super) fn list(&mut self, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
+        self.settle()?;
+        let query = format!(
+            "{COLUMNS} WHERE (?1 IS NULL OR pool = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY step.number"
+        );
+        let mut query = self.database.prepare_cached(&query)?;
+        let state = filter.state.map(State::word);
+        let found = query.query_map(params![filter.pool, state], entry)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn show(&mut self, id: &StepId) -> Result<Entry, StoreError> {
+        self.settle()?;
+        let mut query = self.database.prepare_cached(&format!("{COLUMNS} WHERE step.id = ?1"))?;
+        let found = query.query_row([id.as_str()], entry).optional()?;
+        found.ok_or_else(|| StoreError::unknown(id))
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let change = Self::change(&mut self.database)?;
+        let settled = settle(&change, &now)?;
+        change.commit()?;
+        if settled {
+            self.wake();
+        }
+        Ok(())
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    // What cannot be read of one record must not hide the others: it is shown with what can.
+    let time = |column: usize| -> rusqlite::Result<Option<jiff::Timestamp>> {
+        let milliseconds: Option<i64> = row.get(column)?;
+        Ok(milliseconds.map(|time| jiff::Timestamp::from_millisecond(time).unwrap_or_default()))
+    };
+    let word: String = row.get(3)?;
+    let needs: String = row.get(4)?;
+    let ending: Option<String> = row.get(13)?;
+    Ok(Entry {
+        id: StepId::try_from(row.get::<_, String>(0)?).map_err(|_| rusqlite::Error::InvalidQuery)?,
+        pool: row.get(1)?,
+        name: row.get(2)?,
+        state: State::of(&word).ok_or(rusqlite::Error::InvalidColumnType(3, word, Type::Text))?,
+        needs: serde_json::from_str(&needs).unwrap_or_default(),
+        concurrency_key: row.get(5)?,
+        epoch: row.get(6)?,
+        failures: row.get(7)?,
+        worker: row.get(8)?,
+        cancel: row.get(9)?,
+        submitted_at: time(10)?.unwrap_or_default(),
+        started_at: time(11)?,
+        ended_at: time(12)?,
+        ending: ending.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| Ending::damaged())),
+    })
+}

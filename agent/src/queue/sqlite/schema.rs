@@ -1,0 +1,75 @@
+//! The database's tables, by version: `user_version` counts the migrations that were done.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// "kubq": the file is a queue of ours.
+const APPLICATION: i32 = 0x6b75_6271;
+
+/// Each brings the tables from its index to the next version. One that has been released is never changed.
+const MIGRATIONS: [&str; 1] = ["
+    -- What steps need of their worker; few rows, so that a claim asks for those it meets.
+    CREATE TABLE needs (number INTEGER PRIMARY KEY, needs TEXT NOT NULL UNIQUE) STRICT;
+    -- Times are milliseconds: of the wall since 1970, of a lease since the boot that `lease_boot` names.
+    CREATE TABLE step (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        pool TEXT NOT NULL,
+        needs INTEGER NOT NULL REFERENCES needs (number),
+        name TEXT NOT NULL,
+        payload BLOB NOT NULL,
+        key TEXT,
+        not_before INTEGER,
+        not_after INTEGER,
+        on_lost INTEGER NOT NULL,
+        on_failure INTEGER NOT NULL,
+        state TEXT NOT NULL
+            CHECK (state IN ('waiting', 'held', 'queued', 'claimed', 'running', 'ended')),
+        epoch INTEGER NOT NULL DEFAULT 0 CHECK (epoch >= 0),
+        failures INTEGER NOT NULL DEFAULT 0,
+        worker TEXT,
+        lease_until INTEGER,
+        lease_boot TEXT,
+        cancel INTEGER NOT NULL DEFAULT 0,
+        submitted_at INTEGER NOT NULL,
+        started_at INTEGER,
+        ended_at INTEGER,
+        ending TEXT
+    ) STRICT;
+    -- One for each question that is asked at every claim, over the rows that can be its answer.
+    CREATE INDEX ready ON step (pool, needs, number) WHERE state = 'queued';
+    CREATE INDEX keyed ON step (key, state, number) WHERE key IS NOT NULL AND state <> 'ended';
+    CREATE INDEX early ON step (not_before) WHERE state = 'waiting';
+    CREATE INDEX late ON step (not_after)
+        WHERE not_after IS NOT NULL AND state IN ('waiting', 'held', 'queued');
+    CREATE INDEX leased ON step (lease_until) WHERE state IN ('claimed', 'running');
+    CREATE INDEX over ON step (ended_at) WHERE state = 'ended';
+"];
+
+/// Sets the connection up, and brings the tables to this program's version.
+pub(super) fn prepare(database: &mut Connection) -> Result<(), StoreError> {
+    database.busy_timeout(super::PATIENCE)?;
+    // Every commit is on the disk before it is told; what is deleted is overwritten.
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
+    database.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    let change = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = |name: &str| change.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && (tables > 0 || application != 0) {
+        return Err(StoreError::Foreign);
+    }
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let missing = MIGRATIONS.get(done..).ok_or(StoreError::Newer)?;
+    for migration in missing {
+        change.execute_batch(migration)?;
+    }
+    if !missing.is_empty() {
+        change.pragma_update(None, "application_id", APPLICATION)?;
+        change.pragma_update(None, "user_version", i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX))?;
+    }
+    change.commit()?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The folder and its database: opened so that nobody else can read it, and refused where it could not keep its word.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{schema, wake};
+use crate::queue::clock::Clock;
+use crate::queue::{QueueError, State, StepId};
+
+const DATABASE: &str = "queue.db";
+
+/// A log file for each run of a step.
+const LOGS: &str = "logs";
+
+/// `f_type` of file systems that other machines write, where SQLite's locks and shared memory do not hold.
+const NETWORK: [(i64, &str); 4] =
+    [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x0102_1997, "9p")];
+
+/// An open queue.
+pub(super) struct Store {
+    pub(super) folder: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) database: Connection,
+    pub(super) clock: Clock,
+}
+
+/// Why an act is not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("cannot be read or written")]
+    Database(#[from] rusqlite::Error),
+    #[error("cannot be read or written")]
+    Io(#[from] io::Error),
+    #[error("cannot be used: {path} belongs to somebody else or is open to others (expected mode {mode:o})")]
+    Open { path: PathBuf, mode: u32 },
+    #[error("cannot be used: it is on a network ({0}), and its locks hold on one machine only")]
+    Network(&'static str),
+    #[error("cannot be used: its database is not a queue's")]
+    Foreign,
+    #[error("cannot be used: a newer kubestep made it")]
+    Newer,
+    #[error("cannot be used: a fault of kubestep ended its thread")]
+    Panic,
+}
+
+impl StoreError {
+    /// As the queue's users hear it.
+    pub(super) fn told(self, place: &str) -> QueueError {
+        let what = self.to_string();
+        let source: Option<Box<dyn std::error::Error + Send + Sync>> = match self {
+            Self::Queue(error) => return error,
+            Self::Database(error) => Some(Box::new(error)),
+            Self::Io(error) => Some(Box::new(error)),
+            _ => None,
+        };
+        QueueError::Engine { place: place.to_owned(), what, source }
+    }
+
+    pub(super) fn unknown(id: &StepId) -> Self {
+        Self::Queue(QueueError::Unknown(id.clone()))
+    }
+
+    pub(super) fn unfit(id: &StepId, state: State) -> Self {
+        Self::Queue(QueueError::Unfit { id: id.clone(), state })
+    }
+}
+
+impl Store {
+    pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let folder = std::path::absolute(folder)?;
+        let logs = folder.join(LOGS);
+        DirBuilder::new().recursive(true).mode(0o700).create(&logs)?;
+        for path in [&folder, &logs] {
+            private(path, 0o700)?;
+        }
+        let kind = rustix::fs::statfs(&folder).map_err(io::Error::from)?.f_type;
+        if let Some((_, name)) = NETWORK.iter().find(|(number, _)| i128::from(*number) == i128::from(kind)) {
+            return Err(StoreError::Network(name));
+        }
+        let path = folder.join(DATABASE);
+        // SQLite gives its other files the mode of this one.
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        private(&path, 0o600)?;
+        wake::touch(&folder)?;
+        let mut database = Connection::open(&path)?;
+        schema::prepare(&mut database)?;
+        Ok(Self { folder, logs, database, clock })
+    }
+
+    /// A transaction that nobody else writes beside.
+    pub(super) fn change(database: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+        Ok(database.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// After a change that may have freed a step. It is done all the same where that fails: claims look again anyway.
+    pub(super) fn wake(&self) {
+        drop(wake::touch(&self.folder));
+    }
+}
+
+/// Ours, and nobody else's to read.
+fn private(path: &Path, mode: u32) -> Result<(), StoreError> {
+    let found = fs::symlink_metadata(path)?;
+    let ours = found.uid() == rustix::process::geteuid().as_raw() && !found.file_type().is_symlink();
+    if ours && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Open { path: path.to_owned(), mode })
+}
