@@ -2,7 +2,7 @@
 //! engine finds them. For the tests and the fuzz targets (`fuzz/`) alone.
 
 use super::forms::{Form, Forms, Kind, Scope};
-use super::gap::Gap;
+use super::gap::{Gap, fold};
 
 /// What the fuzz targets may know of a set of forms.
 pub struct Known(Forms);
@@ -14,10 +14,13 @@ impl Known {
         Self(forms(values, scope))
     }
 
-    /// Each form, with its end.
+    /// Each form as it may be printed, with its end.
     #[must_use]
     pub fn all(&self) -> Vec<&[u8]> {
-        self.0.all.iter().map(|form| self.0.with_end(form)).collect()
+        // What has a gap that is too long is folded to what no text is folded to.
+        let is_printed =
+            |form: &&Form| form.kind == Kind::Literal || fold(self.0.of(form)) == self.0.of(form);
+        self.0.all.iter().filter(is_printed).map(|form| self.0.with_end(form)).collect()
     }
 
     /// The text with every form masked.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::{Form, Kind, Writer};
+use super::{Kind, Writer};
 
 /// What is the same in every encoding that holds the value at an alignment.
 struct Names {
@@ -118,8 +118,7 @@ impl Writer<'_> {
     fn code(&mut self, name: &'static str, start: usize, core: usize) {
         let written = &self.forms.bytes[start..];
         if self.is_form(&written[..core]) {
-            let end = written.len() - core;
-            self.forms.all.push(Form { name, kind: Kind::Literal, start, length: core, end });
+            self.take(name, Kind::Literal, start, core);
         } else {
             self.end(name, start);
         }

@@ -267,19 +267,21 @@ fn is_unprintable(c: char) -> bool {
 /// Python takes double quotes, and escapes no single one, where a text holds single ones alone.
 fn python_repr(text: &str, out: &mut Vec<u8>) -> bool {
     let quote_escaped = text.contains('\'') && text.contains('"');
-    for c in text.chars() {
-        match c {
-            '\\' => out.extend_from_slice(br"\\"),
-            '\'' if quote_escaped => out.extend_from_slice(br"\'"),
-            '\n' => out.extend_from_slice(br"\n"),
-            '\r' => out.extend_from_slice(br"\r"),
-            '\t' => out.extend_from_slice(br"\t"),
-            c if is_unprintable(c) && u32::from(c) < 0x100 => put!(out, "\\x{:02x}", u32::from(c)),
-            c if is_unprintable(c) => put!(out, "\\u{:04x}", u32::from(c)),
-            c => put_char(c, out),
-        }
-    }
+    let touches = |b| is_control(b) || b >= 0x80 || b == b'\\' || b == b'\'' && quote_escaped;
+    charwise(text, touches, python_char, out);
     true
+}
+
+fn python_char(c: char, out: &mut Vec<u8>) {
+    match c {
+        '\\' | '\'' => put!(out, "\\{c}"),
+        '\n' => out.extend_from_slice(br"\n"),
+        '\r' => out.extend_from_slice(br"\r"),
+        '\t' => out.extend_from_slice(br"\t"),
+        c if is_unprintable(c) && u32::from(c) < 0x100 => put!(out, "\\x{:02x}", u32::from(c)),
+        c if is_unprintable(c) => put!(out, "\\u{:04x}", u32::from(c)),
+        c => put_char(c, out),
+    }
 }
 
 fn python_repr_in_json(text: &str, out: &mut Vec<u8>) -> bool {

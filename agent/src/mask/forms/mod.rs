@@ -107,9 +107,9 @@ impl Forms {
         let common = is_common(value);
         let scope = if common { Scope::Raw } else { scope };
         let leaves = if scope == Scope::All { structure::leaves(value) } else { None };
-        Writer { forms: self, value }.all(scope, leaves.is_some());
+        Writer::new(self, value).all(scope, leaves.is_some());
         for leaf in leaves.into_iter().flatten().filter(|leaf| !is_common(leaf)) {
-            Writer { forms: self, value: &leaf }.all(scope, false);
+            Writer::new(self, &leaf).all(scope, false);
         }
     }
 
@@ -129,9 +129,16 @@ impl Forms {
 struct Writer<'a> {
     forms: &'a mut Forms,
     value: &'a [u8],
+    /// The number of its first form.
+    first: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(forms: &'a mut Forms, value: &'a [u8]) -> Self {
+        let first = forms.all.len();
+        Self { forms, value, first }
+    }
+
     fn all(mut self, scope: Scope, structured: bool) {
         self.raw("raw");
         let end =
@@ -185,10 +192,24 @@ impl Writer<'_> {
             return;
         }
         let lines = written.contains(&b'\n').then(|| lines::folded(written)).flatten();
-        let length = self.forms.bytes.len() - start;
-        self.forms.all.push(Form { name, kind: Kind::Literal, start, length, end: 0 });
+        self.take(name, Kind::Literal, start, written.len());
         if let Some(lines) = lines {
             self.push(name, Kind::Lines, &lines);
+        }
+    }
+
+    /// Takes what was written since `start`, of which all after `length` bytes is an end, unless the value has
+    /// that form already: tools agree on most texts.
+    fn take(&mut self, name: &'static str, kind: Kind, start: usize, length: usize) {
+        let end = self.forms.bytes.len() - start - length;
+        let is_same = |other: &Form| {
+            (other.kind, other.length, other.end) == (kind, length, end)
+                && self.forms.bytes[other.start..][..length + end] == self.forms.bytes[start..]
+        };
+        if self.forms.all[self.first..].iter().any(is_same) {
+            self.forms.bytes.truncate(start);
+        } else {
+            self.forms.all.push(Form { name, kind, start, length, end });
         }
     }
 
@@ -200,7 +221,7 @@ impl Writer<'_> {
     fn push(&mut self, name: &'static str, kind: Kind, bytes: &[u8]) {
         let start = self.begin();
         self.forms.bytes.extend_from_slice(bytes);
-        self.forms.all.push(Form { name, kind, start, length: bytes.len(), end: 0 });
+        self.take(name, kind, start, bytes.len());
     }
 }
 
