@@ -13,7 +13,7 @@ use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
 use crate::supervise::{Choice, Ending, Preparation, Supervisor};
 use crate::workspace::Roots;
-use crate::{kubeconfig, script};
+use crate::{kubeconfig, script, supervise};
 
 pub use context::{Context, Stop, Stops};
 
@@ -52,6 +52,7 @@ pub struct Outcome {
 /// Runs one step, whatever happens, to an outcome.
 pub async fn run(request: &Request, mut context: Context<'_>) -> Outcome {
     let done = line(request, &mut context).await;
+    supervise::all_left().await;
     context.close_workspace().await;
     let verdict = verdict(&done);
     context.tell_verdict(&verdict).await;

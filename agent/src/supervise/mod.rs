@@ -5,6 +5,7 @@ pub mod aftermath;
 pub mod call;
 mod cgroup;
 mod control;
+mod leaving;
 mod members;
 mod method;
 mod orphans;
@@ -34,6 +35,7 @@ use crate::workspace::{Folders, Workspace, WorkspaceError};
 
 pub use control::{Command, Exit, Left, Named, Preparation};
 use control::{Order, Report};
+pub use leaving::all_left;
 pub use method::{Choice, Method, method};
 pub use orphans::end_others;
 pub use output::Output;
@@ -81,7 +83,8 @@ pub enum SuperviseError {
 
 /// The agent's handle. Dropping it is an order too: the supervisor kills the tree and removes the workspace.
 pub struct Supervisor {
-    process: tokio::process::Child,
+    /// Taken by whoever waits for its end.
+    process: Option<tokio::process::Child>,
     orders: OwnedWriteHalf,
     reports: Lines<BufReader<OwnedReadHalf>>,
     pipes: Option<[Receiver; 2]>,
@@ -159,7 +162,7 @@ impl Supervisor {
         let pipes = Some([receiver(stdout)?, receiver(stderr)?]);
         let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
         let (known, tree) = (orphans::Known::new(pid), Tree::default());
-        Ok(Self { process, orders, reports, pipes, folders: None, tree, known })
+        Ok(Self { process: Some(process), orders, reports, pipes, folders: None, tree, known })
     }
 
     /// Has the workspace made.
@@ -283,7 +286,9 @@ impl Supervisor {
             }
         };
         // Only so that it is no zombie; how it ended has been said.
-        drop(self.process.wait().await);
+        if let Some(mut process) = self.process.take() {
+            drop(process.wait().await);
+        }
         answer
     }
 
@@ -296,8 +301,10 @@ impl Supervisor {
     /// Does what the supervisor would have done. One that is only silent is dead after this.
     async fn replace_supervisor(&mut self) {
         // One that is gone already needs no killing, and is waited for all the same.
-        let _ = self.process.start_kill();
-        drop(self.process.wait().await);
+        if let Some(mut process) = self.process.take() {
+            let _ = process.start_kill();
+            drop(process.wait().await);
+        }
         let cgroup = self.folders.as_ref().and_then(|folders| folders.cgroup.clone());
         self.tree.survivors = orphans::end(self.known.pid(), cgroup).await;
     }
@@ -312,6 +319,12 @@ impl Supervisor {
     async fn report(&mut self) -> Option<Report> {
         let line = self.reports.next_line().await.ok()??;
         serde_json::from_str(&line).ok()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        leaving::leaves(self.process.take());
     }
 }
 
