@@ -11,7 +11,7 @@ use super::filter::{Found, Patterns, run_at_end};
 use super::{Masked, Masker};
 
 /// How much [`Stream::transfer`] reads at once, in bytes: it stays in a core's own cache.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 /// The state of one stream.
 pub struct Stream {

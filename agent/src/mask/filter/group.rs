@@ -215,6 +215,11 @@ impl Group {
                 }
             }
         }
+        if scan.candidates.is_empty() {
+            // Most places by far.
+            scan.forget();
+            return Some(at + self.stride());
+        }
         let next = match scan.run(self, text.bytes, at) {
             Some(run) => run.find(self, text, scan, found),
             None => {

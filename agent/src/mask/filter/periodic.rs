@@ -29,6 +29,11 @@ pub(super) struct Run {
 }
 
 impl Scan {
+    /// Nothing was found at the place that is looked at.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
     /// The run around the place `at`, if the candidates there come at a short period.
     pub(super) fn run(&mut self, group: &Group, text: &[u8], at: usize) -> Option<Run> {
         let before = std::mem::replace(&mut self.last, self.candidates.last().copied());
