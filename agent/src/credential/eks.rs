@@ -14,8 +14,8 @@ use super::{CredentialError, Grant, Place, answer};
 use crate::payload::eks::{AwsCredentials, Eks, Role};
 use crate::payload::{Step, WebToken};
 use crate::plan::eks::{
-    BASE_PROFILE, CONFIG_FILE, EksLogin, EksTool, PROFILE, Session as Who, TOKEN_LIFE, arguments, settings,
-    worker_web_identity,
+    BASE_PROFILE, CONFIG_FILE, EksLogin, EksTool, PROFILE, Session as Who, TOKEN_LIFE, arguments, ca_bundle,
+    settings, worker_web_identity,
 };
 use crate::plan::{Login, Plan};
 use crate::workspace::Workspace;
@@ -250,10 +250,7 @@ impl<'a> EksAccount<'a> {
             (None, AwsCredentials::Worker) => {}
         }
         put("AWS_PAGER", "");
-        // The aws cli does not read SSL_CERT_FILE.
-        let bundle =
-            self.step.operator.get("AWS_CA_BUNDLE").or_else(|| self.step.inherited.get("SSL_CERT_FILE"));
-        if let Some(bundle) = bundle {
+        if let Some(bundle) = ca_bundle(self.step) {
             put("AWS_CA_BUNDLE", bundle.expose());
         }
         environment

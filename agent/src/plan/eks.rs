@@ -252,6 +252,12 @@ fn exec(eks: &Eks, login: &EksLogin, api_version: String) -> PluginEntry {
     }
 }
 
+/// What the aws cli is to trust, which does not read `SSL_CERT_FILE`: the operator's own word for it, else that.
+#[must_use]
+pub fn ca_bundle(step: &Step) -> Option<&Text> {
+    step.operator.get("AWS_CA_BUNDLE").or_else(|| step.inherited.get("SSL_CERT_FILE"))
+}
+
 /// What the script gets of its account, for `aws` and everything else that knows these variables.
 fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountValue)> {
     let text = |name: &str, text: &str| (name.to_owned(), AccountValue::Text(Text::Plain(text.to_owned())));
@@ -280,8 +286,7 @@ fn variables(eks: &Eks, login: &EksLogin, step: &Step) -> Vec<(String, AccountVa
         (AwsCredentials::WebIdentity { .. }, Session::None) => {}
     }
     variables.extend(region);
-    // The aws cli does not read SSL_CERT_FILE.
-    let bundle = step.operator.get("AWS_CA_BUNDLE").or_else(|| step.inherited.get("SSL_CERT_FILE"));
-    variables.extend(bundle.map(|file| ("AWS_CA_BUNDLE".to_owned(), AccountValue::Text(file.clone()))));
+    variables
+        .extend(ca_bundle(step).map(|file| ("AWS_CA_BUNDLE".to_owned(), AccountValue::Text(file.clone()))));
     variables
 }
