@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::nice;
+
 use super::{Finding, Inventory, Search, State};
 use crate::ask::{End, Question, run};
 use crate::fault::Fault;
@@ -124,7 +126,12 @@ impl Asker<'_> {
             [one] => answer(one),
             _ => thread::scope(|scope| {
                 for located in open {
-                    scope.spawn(|| answer(located));
+                    scope.spawn(|| {
+                        if !located.tool.is_slow() {
+                            give_way();
+                        }
+                        answer(located);
+                    });
                 }
             }),
         }
@@ -175,6 +182,14 @@ impl Asker<'_> {
         let path = self.path.as_deref().map(OsStr::to_string_lossy).unwrap_or_default();
         format!("{path}\n{home}")
     }
+}
+
+/// What this thread starts gets a tenth of what others get where processors are scarce: the slow tools decide when all
+/// have answered. (Linux has a niceness for each thread, which its children inherit.)
+fn give_way() {
+    const NICE: i32 = 10;
+    // Where it may not be changed all are alike.
+    let _ = nice(NICE);
 }
 
 impl Located {
