@@ -111,9 +111,9 @@ fn judge(kubectl: &Path, tool: Tool, plugin: &Path, ports: Ports) -> Option<Stri
         Pair::Never { .. } => !truth,
         Pair::Unknown(_) => true,
     };
-    (!agrees || proved != truth).then(|| {
+    (!agrees || proved.is_ok() != truth).then(|| {
         format!(
-            "kubectl {client} with {tool} {version}: foretold {foretold:?}, proved {proved}, true {truth}"
+            "kubectl {client} with {tool} {version}: foretold {foretold:?}, proved {proved:?}, true {truth}"
         )
     })
 }
@@ -125,13 +125,14 @@ fn version(finding: &Finding) -> Version {
     }
 }
 
-fn proved(found: &Inventory, search: &Search<'_>) -> bool {
+/// Whether the proof succeeds; else its words.
+fn proved(found: &Inventory, search: &Search<'_>) -> Result<(), String> {
     let scratch = tempfile::tempdir().expect("a folder");
     let proofs = prove(found, search, scratch.path()).expect("loopback");
     let [proof] = &proofs[..] else { panic!("one plugin, one proof: {proofs:?}") };
     match &proof.outcome {
-        Outcome::Accepted => true,
-        Outcome::Failed { .. } => false,
+        Outcome::Accepted => Ok(()),
+        Outcome::Failed { .. } => Err(format!("{:?}", proof.outcome)),
         Outcome::Excused { why } => panic!("only kubelogin below 0.2 is excused: {why}"),
     }
 }
