@@ -15,6 +15,7 @@ pub mod step;
 // What the line rests on.
 pub mod causes;
 pub mod https;
+pub mod init;
 pub mod limits;
 pub mod log;
 pub mod mask;

@@ -6,13 +6,17 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use kubestep::cli::{Arguments, Command};
-use kubestep::{commands, settings, supervise};
+use kubestep::{commands, init, settings, supervise};
 
 fn main() -> ExitCode {
     // Before anything else: the supervisor is started once a step, and needs no command line.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__tree") {
         return supervise::tree::main();
     }
+    init::stand_in().unwrap_or_else(typed)
+}
+
+fn typed() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
