@@ -140,7 +140,8 @@ fn the_supervisors_death_is_survived_in_a_pid_namespace_too() {
     let script = "setsid sleep 300 & sleep 0.1; echo ready; sleep 300";
     let mut running = way.apply(Run::new(with_mark(&step(script), &mark))).code(70).any_output().start();
     running.wait_for_stdout("ready\n");
-    let agent = first_child(running.pid());
+    // Process 1 there is the agent's parent.
+    let agent = first_child(first_child(running.pid()));
     signal_pid(first_child(agent), Signal::KILL);
     let done = running.check();
     assert_eq!(done.result["reason"], "AgentFailed");
