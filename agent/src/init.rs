@@ -48,8 +48,9 @@ fn start() -> io::Result<Pid> {
     }
     let child = Pid::from_child(&command.spawn()?);
     if rustix::termios::tcsetpgrp(rustix::stdio::stdin(), child).is_ok() {
-        // It may have been stopped for reading a moment too early.
-        kill_process(child, Signal::CONT)?;
+        // It may have been stopped for reading a moment too early. It runs, so nothing here may be an error any more:
+        // the step would be run twice.
+        let _ = kill_process(child, Signal::CONT);
     }
     Ok(child)
 }

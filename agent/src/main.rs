@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use kubestep::cli::{Arguments, Command};
+use kubestep::cli::Arguments;
 use kubestep::{commands, init, settings, supervise};
 
 fn main() -> ExitCode {
@@ -13,23 +13,14 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__tree") {
         return supervise::tree::main();
     }
-    init::stand_in().unwrap_or_else(typed)
-}
-
-fn typed() -> ExitCode {
+    if let Some(code) = init::stand_in() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    match arguments.command {
-        Command::Mask(arguments) => commands::mask::run(&arguments).into(),
-        Command::Run(arguments) => commands::run::run(&arguments, settings::environment()).into(),
-        Command::Check(arguments) => commands::check::run(&arguments, settings::environment()).into(),
-        Command::Explain(arguments) => commands::explain::run(&arguments, settings::environment()).into(),
-        Command::Schema(arguments) => commands::schema::run(&arguments).into(),
-        Command::Ps(arguments) => commands::ps::run(&arguments, &settings::environment()).into(),
-        Command::Sweep(arguments) => commands::sweep::run(&arguments, &settings::environment()).into(),
-    }
+    commands::run(arguments.command, settings::environment()).into()
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

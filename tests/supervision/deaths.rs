@@ -149,6 +149,21 @@ fn the_supervisors_death_is_survived_in_a_pid_namespace_too() {
 }
 
 #[test]
+fn process_one_outlives_an_agent_that_is_killed_until_its_supervisor_has_removed_all() {
+    let Some(way) = ways().into_iter().find(|way| way.name == "sweep, in a pid namespace") else { return };
+    let mark = marker();
+    let script = "setsid sleep 300 & sleep 0.1; echo ready; sleep 300";
+    let mut running = way.apply(Run::new(with_mark(&step(script), &mark))).any_output().start();
+    running.wait_for_stdout("ready\n");
+    let folder = running.folder().to_owned();
+    signal_pid(first_child(first_child(running.pid())), Signal::KILL);
+    let (status, _done) = running.end();
+    assert_eq!(status.code(), Some(137));
+    assert_eq!(left(&folder), Vec::<String>::new());
+    assert!(marked(&mark).is_empty());
+}
+
+#[test]
 fn the_agents_death_leaves_no_escaped_process() {
     for way in ways().into_iter().filter(|way| !way.name.contains("namespace")) {
         let mark = marker();

@@ -11,6 +11,9 @@ pub mod run;
 pub mod schema;
 pub mod sweep;
 
+use crate::cli::Command;
+use crate::settings::Environment;
+
 /// Wrong command line, payload not readable, result not writable.
 pub const USAGE: u8 = 64;
 
@@ -22,6 +25,20 @@ pub const SOFTWARE: u8 = 70;
 
 /// Nobody reads standard output any more.
 pub const CLOSED: u8 = 141;
+
+/// Runs a command, and gives the exit code.
+#[must_use]
+pub fn run(command: Command, environment: Environment) -> u8 {
+    match command {
+        Command::Mask(arguments) => mask::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, environment),
+        Command::Check(arguments) => check::run(&arguments, environment),
+        Command::Explain(arguments) => explain::run(&arguments, environment),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Ps(arguments) => ps::run(&arguments, &environment),
+        Command::Sweep(arguments) => sweep::run(&arguments, &environment),
+    }
+}
 
 /// For what goes wrong where there is no log: no secret was read so far, or none is named.
 fn complain(message: &str) {
