@@ -61,7 +61,7 @@ FROM ${BASE}
 ARG CLOUDS=""
 # Debian's; empty for the newest that it has.
 ARG AWSCLI_VERSION=""
-# A step with any of these can be run; the aws cli comes with eks, since scripts for it call aws.
+# The aws cli comes with eks, since scripts for it call aws.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends bash ca-certificates coreutils findutils git jq openssl \
