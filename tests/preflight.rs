@@ -1,5 +1,6 @@
 //! What the preflight says against what happens: real kubectls, real plugins, steps that really run.
 
+mod helm;
 mod matrix;
 
 use std::path::Path;

@@ -21,7 +21,7 @@ use crate::harness::tools::{kubectls, newest_and_oldest, tools};
 use crate::harness::{Run, skipped, step};
 
 /// The plugins that can be had here; kubelogin below 0.2 has no login that can be played on loopback.
-fn plugins() -> Vec<(Tool, String, PathBuf)> {
+pub(super) fn plugins() -> Vec<(Tool, String, PathBuf)> {
     let mut all = Vec::new();
     for tool in [Tool::Aws, Tool::AwsIamAuthenticator, Tool::Kubelogin, Tool::GkeGcloudAuthPlugin] {
         let found = tools(tool.name());
@@ -37,7 +37,7 @@ fn plugins() -> Vec<(Tool, String, PathBuf)> {
 }
 
 /// The newest and the oldest of each.
-fn ends(plugins: Vec<(Tool, String, PathBuf)>) -> Vec<(Tool, String, PathBuf)> {
+pub(super) fn ends(plugins: Vec<(Tool, String, PathBuf)>) -> Vec<(Tool, String, PathBuf)> {
     // `tools` gives the newest first.
     let is_end = |index: usize| {
         let tool = plugins[index].0;
@@ -81,10 +81,11 @@ fn compare(kubectls: &[(String, PathBuf)], plugins: &[(Tool, String, PathBuf)]) 
     assert!(disagreements.is_empty(), "of {} pairs:\n{}", pairs.len(), disagreements.join("\n"));
 }
 
+/// Where the stand-ins listen.
 #[derive(Clone, Copy)]
-struct Ports {
-    server: u16,
-    tokens: u16,
+pub(super) struct Ports {
+    pub(super) server: u16,
+    pub(super) tokens: u16,
 }
 
 /// Where rules, proof and truth do not say the same; `None` where they do.
@@ -118,7 +119,7 @@ fn judge(kubectl: &Path, tool: Tool, plugin: &Path, ports: Ports) -> Option<Stri
     })
 }
 
-fn version(finding: &Finding) -> Version {
+pub(super) fn version(finding: &Finding) -> Version {
     match &finding.state {
         State::Usable { version, .. } => version.clone(),
         other => panic!("{} cannot be used: {other:?}", finding.tool),
@@ -139,6 +140,16 @@ fn proved(found: &Inventory, search: &Search<'_>) -> Result<(), String> {
 
 /// Whether a step with that exec entry reaches the server.
 fn runs(kubectl: &Path, tool: Tool, plugin: &Path, api: ApiVersion, ports: Ports) -> bool {
+    reaches(kubectl, ("kubectl get --raw /version", None), (tool, plugin, api), ports)
+}
+
+/// Whether this command of a step does; a helm is given the kubeconfig of that step, too.
+pub(super) fn reaches(
+    kubectl: &Path,
+    (client, helm): (&str, Option<&Path>),
+    (tool, plugin, api): (Tool, &Path, ApiVersion),
+    ports: Ports,
+) -> bool {
     let (arguments, environment) = login(tool, ports.tokens);
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -150,14 +161,18 @@ fn runs(kubectl: &Path, tool: Tool, plugin: &Path, api: ApiVersion, ports: Ports
     });
     let target = "target:\n  server: https://127.0.0.1:1\n  auth: {token: token-of-the-test}\n";
     let import = "target:\n  auth: {kubeconfig: {content: {fromFile: me.kubeconfig}}}\n";
-    let payload = step("kubectl get --raw /version >/dev/null 2>&1 && echo reached || echo failed");
+    let payload = step(&format!(
+        "{client} >/dev/null 2>client.log && echo reached || {{ cat client.log >&2; echo failed; }}"
+    ));
     assert!(payload.contains(target), "{payload}");
     let payload = payload.replace(target, import) + &format!("environment: {}\n", json!(environment));
     let run = Run::new(payload).kubectl(kubectl).file("me.kubeconfig", kubeconfig.to_string());
+    let run = helm.into_iter().fold(run, |run, helm| run.tool("helm", helm));
     let done = run.any_output().check();
     match done.stdout.trim_end() {
         "reached" => true,
-        "failed" => false,
+        // Any other failure would be one of the test's own.
+        "failed" if helm.is_none() || done.stderr.contains("client.authentication.k8s.io") => false,
         other => panic!("{other}\n{}", done.stderr),
     }
 }
@@ -191,7 +206,7 @@ fn login(tool: Tool, tokens: u16) -> (Vec<&'static str>, BTreeMap<&'static str, 
 }
 
 /// A stand-in for the managed identity of Azure's App Service.
-fn token_endpoints() -> u16 {
+pub(super) fn token_endpoints() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
