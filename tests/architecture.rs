@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::tools::repository;
 
 /// Each module and those that it may import. Whatever is not in this table does not exist yet.
-const TABLE: [(&str, &[&str]); 24] = [
+const TABLE: [(&str, &[&str]); 25] = [
     ("causes", &[]),
     ("secret", &[]),
     ("limits", &[]),
@@ -78,6 +78,7 @@ const TABLE: [(&str, &[&str]); 24] = [
     ("explain", &["payload", "plan", "kubeconfig", "script", "supervise", "limits"]),
     ("init", &["supervise"]),
     ("queue", &["outcome", "secret"]),
+    ("place", &["queue", "settings"]),
     ("lib", &[]),
 ];
 

@@ -26,5 +26,6 @@ pub mod secret;
 pub mod cli;
 pub mod commands;
 pub mod explain;
+pub mod place;
 pub mod queue;
 pub mod settings;

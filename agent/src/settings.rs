@@ -25,6 +25,8 @@ pub struct Settings {
     pub colour: bool,
     /// Folder of caches; `None` where there is no home for it.
     pub state_dir: Option<PathBuf>,
+    /// The queue's URL, as the environment or the config gives it.
+    pub queue: Option<String>,
     /// Where a pod finds its own account.
     pub service_account_dir: PathBuf,
     /// What remote payloads may name.
@@ -103,6 +105,7 @@ pub enum SettingsError {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Config {
     state_dir: Option<PathBuf>,
+    queue: Option<String>,
     mask: Option<String>,
     log_format: Option<LogFormat>,
     service_account_dir: Option<PathBuf>,
@@ -152,6 +155,7 @@ impl Settings {
             log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
             colour: value("NO_COLOR").is_none() && value("TERM").is_some_and(|term| term != "dumb"),
             state_dir: given_state.or_else(|| state_dir(&absolute)),
+            queue: text(value("KUBESTEP_QUEUE"), "KUBESTEP_QUEUE")?.or(config.queue),
             service_account_dir: config
                 .service_account_dir
                 .unwrap_or_else(|| PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount")),

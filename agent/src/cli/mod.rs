@@ -318,6 +318,7 @@ Exit codes:
 
 Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   stateDir = "/var/lib/kubestep"     # also KUBESTEP_STATE_DIR
+  queue = "sqlite:/var/lib/kubestep/queue"  # of submit, queue and worker; also KUBESTEP_QUEUE
   mask = "********"                  # also KUBESTEP_MASK
   logFormat = "text"                 # or "json"; also KUBESTEP_LOG_FORMAT
   tree = "auto"                      # "cgroup": from birth on, or no step; "sweep": none; also KUBESTEP_TREE
