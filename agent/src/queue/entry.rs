@@ -180,6 +180,19 @@ pub struct Filter {
     pub pool: Option<String>,
     /// Those in one state.
     pub state: Option<State>,
+    /// Those behind this one, by [`Listed::number`]; 0 is before the first.
+    pub after: u64,
+    /// At most so many; `None`: all.
+    pub most: Option<usize>,
+}
+
+/// A row of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its place in the order of submission; of a later step it is larger. The next page begins after it.
+    pub number: u64,
+    /// What is told of it; `None`: its record is damaged, and what is left of it cannot be told.
+    pub entry: Option<Entry>,
 }
 
 /// A place in a step's log: each claim writes its own part, and offsets are bytes in that part.

@@ -35,6 +35,12 @@ pub struct LogFrame {
 }
 
 impl LogFrame {
+    /// The bytes that it takes in a log, where it is not longer than [`MAX_FRAME`].
+    #[must_use]
+    pub fn size(&self) -> usize {
+        HEAD + TIME + self.bytes.len()
+    }
+
     /// Appends the frame as it stands in a log; what is longer than [`MAX_FRAME`] becomes several.
     pub fn write(&self, log: &mut Vec<u8>) {
         let kind = LogStream::KINDS.iter().find(|(_, stream)| *stream == self.stream);
@@ -88,6 +94,7 @@ mod tests {
         for frame in &written {
             frame.write(&mut log);
             ends.push(log.len());
+            assert_eq!(ends[ends.len() - 2] + frame.size(), log.len());
         }
         for cut in 0..=log.len() {
             let whole = ends.iter().filter(|end| **end <= cut).count() - 1;

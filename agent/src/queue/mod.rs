@@ -20,7 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use entry::{Ending, Entry, Filter, Finished, LogChunk, LogPosition, State, Submitted};
+pub use entry::{Ending, Entry, Filter, Finished, Listed, LogChunk, LogPosition, State, Submitted};
 pub use envelope::{Envelope, Needs, Retry, StepId, StepIdError};
 pub use frame::{LogFrame, LogStream, MAX_FRAME, frames};
 pub use lease::{Beat, Claimed, Claimer, Lease};
@@ -123,12 +123,25 @@ pub trait Queue: Send + Sync {
     /// Removes the steps that ended longer ago than `age`, as [`Queue::delete`] does; gives their number.
     fn prune(&self, age: Duration) -> Answer<'_, u64>;
 
-    /// Tells of the steps, the oldest first.
-    fn list(&self, filter: Filter) -> Answer<'_, Vec<Entry>>;
+    /// Tells of the steps, the oldest first. A damaged record of a pool or state that is asked for may be left out.
+    fn list(&self, filter: Filter) -> Answer<'_, Vec<Listed>>;
 
     /// Tells of a step.
     fn show<'a>(&'a self, id: &'a StepId) -> Answer<'a, Entry>;
 
     /// Reads a step's log from a position on: whole frames, about `most` bytes, but at least one frame where one is.
     fn log<'a>(&'a self, id: &'a StepId, from: LogPosition, most: usize) -> Answer<'a, LogChunk>;
+
+    /// As [`Queue::log`]; where there is nothing more yet, it waits for something, or for the log's end. Neither came
+    /// for `wait`: a chunk without frames.
+    fn tail<'a>(
+        &'a self,
+        id: &'a StepId,
+        from: LogPosition,
+        most: usize,
+        wait: Duration,
+    ) -> Answer<'a, LogChunk>;
+
+    /// Waits for a step's ending. `None`: it did not end for `wait`.
+    fn ended<'a>(&'a self, id: &'a StepId, wait: Duration) -> Answer<'a, Option<Entry>>;
 }

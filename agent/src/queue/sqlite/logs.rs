@@ -21,6 +21,11 @@ impl Store {
         self.logs.join(format!("{number}-{epoch}"))
     }
 
+    /// The step's number, by which its log files begin.
+    pub(super) fn number(&self, id: &StepId) -> Result<i64, StoreError> {
+        Ok(row(&self.database, id)?.number)
+    }
+
     pub(super) fn append(&mut self, lease: &Lease, at: u64, frames: &[LogFrame]) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let row = row(&self.database, &lease.id)?;

@@ -1,25 +1,33 @@
-//! What is told of steps. Looking settles what time has changed, too, so that nobody is shown as running whose lease is
+//! What is told of steps; a list of them comes in pages, and never touches a payload. Looking settles what time has changed, too, so that nobody is shown as running whose lease is
 //! over.
 
 use rusqlite::{OptionalExtension, Row, params, types::Type};
 
 use super::due::settle;
 use super::store::{Store, StoreError};
-use crate::queue::{Ending, Entry, Filter, State, StepId};
+use crate::queue::{Ending, Entry, Filter, Listed, State, StepId};
 
 const COLUMNS: &str =
     "SELECT step.id, pool, step.name, state, needs.needs, key, epoch, failures, worker, cancel,
-    submitted_at, started_at, ended_at, ending FROM step JOIN needs ON needs.number = step.needs";
+    submitted_at, started_at, ended_at, ending, step.number
+    FROM step LEFT JOIN needs ON needs.number = step.needs";
 
 impl Store {
-    pub(super) fn list(&mut self, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
+    pub(super) fn list(&mut self, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
         self.settle()?;
         let query = format!(
-            "{COLUMNS} WHERE (?1 IS NULL OR pool = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY step.number"
+            "{COLUMNS} WHERE step.number > ?3 AND (?1 IS NULL OR pool = ?1) AND (?2 IS NULL OR state = ?2)
+            ORDER BY step.number LIMIT ?4"
         );
         let mut query = self.database.prepare_cached(&query)?;
         let state = filter.state.map(State::word);
-        let found = query.query_map(params![filter.pool, state], entry)?;
+        // Negative: without a limit.
+        let most = filter.most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
+        let after = i64::try_from(filter.after).unwrap_or(i64::MAX);
+        // What cannot be read of one record must not hide the others.
+        let found = query.query_map(params![filter.pool, state, after, most], |row| {
+            Ok(Listed { number: row.get(14)?, entry: entry(row).ok() })
+        })?;
         Ok(found.collect::<Result<_, _>>()?)
     }
 
@@ -30,7 +38,7 @@ impl Store {
         found.ok_or_else(|| StoreError::unknown(id))
     }
 
-    fn settle(&mut self) -> Result<(), StoreError> {
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         let settled = settle(&change, &now)?;
@@ -43,20 +51,20 @@ impl Store {
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    // What cannot be read of one record must not hide the others: it is shown with what can.
+    // What does not matter to whoever looks is shown with what can be read.
     let time = |column: usize| -> rusqlite::Result<Option<jiff::Timestamp>> {
         let milliseconds: Option<i64> = row.get(column)?;
         Ok(milliseconds.map(|time| jiff::Timestamp::from_millisecond(time).unwrap_or_default()))
     };
     let word: String = row.get(3)?;
-    let needs: String = row.get(4)?;
+    let needs: Option<String> = row.get(4)?;
     let ending: Option<String> = row.get(13)?;
     Ok(Entry {
         id: StepId::try_from(row.get::<_, String>(0)?).map_err(|_| rusqlite::Error::InvalidQuery)?,
         pool: row.get(1)?,
         name: row.get(2)?,
         state: State::of(&word).ok_or(rusqlite::Error::InvalidColumnType(3, word, Type::Text))?,
-        needs: serde_json::from_str(&needs).unwrap_or_default(),
+        needs: needs.and_then(|needs| serde_json::from_str(&needs).ok()).unwrap_or_default(),
         concurrency_key: row.get(5)?,
         epoch: row.get(6)?,
         failures: row.get(7)?,

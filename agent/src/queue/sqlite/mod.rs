@@ -2,8 +2,8 @@
 //! that is touched when there may be something to claim.
 //!
 //! `store` opens it, `acts` has what changes a step (each act is one transaction, on the disk before it is told), `due`
-//! what time changes, `look` what is told, `logs` the log files, `wake` how a claim waits. All of that is synchronous;
-//! this file hands it to threads that may block.
+//! what time changes, `look` what is told, `logs` the log files, `wake` how one hears of changes. All of that is synchronous;
+//! this file hands it to threads that may block, and `waits` has the acts that wait.
 
 mod acts;
 mod due;
@@ -13,6 +13,7 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod wake;
 
 use std::path::Path;
@@ -20,14 +21,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use self::store::{Store, StoreError};
-use self::wake::Watch;
 use super::clock::Clock;
 use super::{
-    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, Lease, LogChunk, LogFrame,
-    LogPosition, Queue, QueueError, State, StepId, Submitted,
+    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, Lease, Listed, LogChunk,
+    LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted,
 };
 
 /// How long an act waits for another process' transaction.
@@ -85,34 +84,6 @@ impl Sqlite {
             answer.map_err(|error| error.told(&place))
         })
     }
-
-    async fn wait_and_claim(&self, claimer: Claimer, wait: Duration) -> Result<Option<Claimed>, QueueError> {
-        let end = Instant::now() + wait;
-        // Before the first look, so that nothing is missed between a look and the wait after it.
-        let watch = Watch::new(&self.0.folder);
-        let watch = watch.map_err(|error| StoreError::Io(error).told(&self.0.place))?;
-        loop {
-            let asked = claimer.clone();
-            let claimed = self.act_or_undo(
-                move |store| store.claim(&asked),
-                |store, claimed| {
-                    // Should that fail, the lease ends by itself.
-                    drop(claimed.map(|claimed| store.release(&claimed.lease)));
-                },
-            );
-            if let Some(claimed) = claimed.await? {
-                return Ok(Some(claimed));
-            }
-            let now = Instant::now();
-            if now >= end {
-                return Ok(None);
-            }
-            let next = self.act(|store| store.next_change()).await?.unwrap_or(SAFETY_POLL);
-            let until = end.min(now + next.min(SAFETY_POLL));
-            let woken = tokio::time::timeout_at(until, watch.touched()).await;
-            woken.unwrap_or(Ok(())).map_err(|error| StoreError::Io(error).told(&self.0.place))?;
-        }
-    }
 }
 
 impl Queue for Sqlite {
@@ -168,7 +139,7 @@ impl Queue for Sqlite {
         self.act(move |store| store.prune(age))
     }
 
-    fn list(&self, filter: Filter) -> Answer<'_, Vec<Entry>> {
+    fn list(&self, filter: Filter) -> Answer<'_, Vec<Listed>> {
         self.act(move |store| store.list(&filter))
     }
 
@@ -180,5 +151,18 @@ impl Queue for Sqlite {
     fn log<'a>(&'a self, id: &'a StepId, from: LogPosition, most: usize) -> Answer<'a, LogChunk> {
         let id = id.clone();
         self.act(move |store| store.log(&id, from, most))
+    }
+    fn tail<'a>(
+        &'a self,
+        id: &'a StepId,
+        from: LogPosition,
+        most: usize,
+        wait: Duration,
+    ) -> Answer<'a, LogChunk> {
+        Box::pin(self.wait_for_log(id, from, most, wait))
+    }
+
+    fn ended<'a>(&'a self, id: &'a StepId, wait: Duration) -> Answer<'a, Option<Entry>> {
+        Box::pin(self.wait_for_end(id, wait))
     }
 }

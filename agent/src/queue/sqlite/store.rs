@@ -14,7 +14,7 @@ use crate::queue::{QueueError, State, StepId};
 const DATABASE: &str = "queue.db";
 
 /// A log file for each run of a step.
-const LOGS: &str = "logs";
+pub(super) const LOGS: &str = "logs";
 
 /// `f_type` of file systems that other machines write, where SQLite's locks and shared memory do not hold.
 const NETWORK: [(i64, &str); 4] =

@@ -14,14 +14,15 @@ use super::{SAFETY_POLL, Sqlite};
 use crate::outcome::Reason;
 use crate::queue::clock::Clock;
 use crate::queue::tests::{Hands, claimer, ending, envelope, frame, id, keyed, runtime};
-use crate::queue::{Entry, Envelope, Filter, Lease, LogPosition, Queue, QueueError, Retry, State};
+use crate::queue::{Entry, Envelope, Filter, Lease, Listed, LogPosition, Queue, QueueError, Retry, State};
 
 fn open(folder: &Path, hands: &Hands) -> Store {
     Store::open(&folder.join("queue"), hands.clock()).expect("a queue")
 }
 
 fn entries(store: &mut Store) -> Vec<Entry> {
-    store.list(&Filter::default()).expect("a list")
+    let listed = store.list(&Filter::default()).expect("a list");
+    listed.into_iter().map(|listed| listed.entry.expect("whole")).collect()
 }
 
 /// Ends the act at each step of SQLite's machine in turn, as a crash would, until it is done without being ended.
@@ -262,7 +263,12 @@ fn a_damaged_record_is_rejected_and_the_next_one_runs() {
     }
     let damage = "UPDATE step SET ending = '{', ended_at = 9223372036854775807 WHERE id = 'payload'";
     store.database.execute_batch(damage).expect("damaged");
-    assert_eq!(entries(&mut store).len(), 3, "one that is damaged hides no other");
+    assert_eq!(entries(&mut store).len(), 3, "what can be read of it is told");
+    store.database.execute_batch("UPDATE step SET id = 'no id' WHERE id = 'needs'").expect("damaged");
+    let mut page = |after| store.list(&Filter { after, most: Some(1), ..Filter::default() }).expect("a list");
+    let damaged = page(0).remove(0);
+    assert_eq!(damaged, Listed { number: 1, entry: None }, "it is told, and can be passed");
+    assert_eq!(page(damaged.number).remove(0).entry.expect("whole").id, id("payload"));
 }
 
 #[test]

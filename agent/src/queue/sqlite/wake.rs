@@ -1,4 +1,5 @@
-//! How a claim waits: a file that is touched whenever a step may have become free, and inotify on it.
+//! How waits end: a file that is touched whenever a step may have become free or has ended, the log files, and inotify on
+//! them.
 //!
 //! A touch that is lost with its process costs time, never a step: the wait has an end of its own.
 
@@ -12,6 +13,9 @@ use tokio::net::unix::pipe::Receiver;
 
 const FILE: &str = "wake";
 
+/// The fixed part of inotify's event: watch, mask, cookie, length; 32 bits each, as the machine writes numbers.
+const HEAD: usize = 16;
+
 /// Tells all that wait.
 pub(super) fn touch(folder: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
@@ -24,26 +28,52 @@ pub(super) fn touch(folder: &Path) -> io::Result<()> {
 ///
 /// inotify's descriptor is read like a pipe's, and tokio's pipes are its one safe way to wait for a descriptor (`AsyncFd`
 /// is `unsafe`, or deprecated as unsound).
-pub(super) struct Watch(Receiver);
+pub(super) struct Watch {
+    events: Receiver,
+    /// The beginning of the names of a step's log files; the logs of others are none of its business.
+    log: Option<Vec<u8>>,
+}
 
 impl Watch {
-    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+    /// Hears the touches; with a step's number, what is appended to its logs, too.
+    pub(super) fn new(folder: &Path, log_of: Option<i64>) -> io::Result<Self> {
         let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         // The file is made with the store. Should it be removed, that is heard, too, and the next look tells why.
         add_watch(&events, folder.join(FILE), WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
-        Ok(Self(Receiver::from_owned_fd_unchecked(events)?))
+        if log_of.is_some() {
+            // The folder, as the next claim's file is not there yet.
+            add_watch(&events, folder.join(super::store::LOGS), WatchFlags::MODIFY)?;
+        }
+        let log = log_of.map(|number| format!("{number}-").into_bytes());
+        Ok(Self { events: Receiver::from_owned_fd_unchecked(events)?, log })
     }
 
     /// Waits for a touch; several become one.
     pub(super) async fn touched(&self) -> io::Result<()> {
         let mut bytes = [0_u8; 4096];
         loop {
-            self.0.readable().await?;
-            match self.0.try_read(&mut bytes) {
-                Ok(_) => return Ok(()),
+            self.events.readable().await?;
+            match self.events.try_read(&mut bytes) {
+                Ok(size) if self.concerns(&bytes[..size]) => return Ok(()),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether one of these events is about the wake file, which comes without a name, or about the step's log. Each is
+    /// 16 bytes, of which the last four are the length of the name behind them.
+    fn concerns(&self, mut events: &[u8]) -> bool {
+        let Some(log) = &self.log else { return true };
+        while let Some((head, rest)) = events.split_at_checked(HEAD) {
+            let length = head.last_chunk().map_or(0, |length| u32::from_ne_bytes(*length)) as usize;
+            let Some((name, rest)) = rest.split_at_checked(length) else { return true };
+            if name.is_empty() || name.starts_with(log) {
+                return true;
+            }
+            events = rest;
+        }
+        false
     }
 }

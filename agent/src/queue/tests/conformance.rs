@@ -1,16 +1,18 @@
 //! What the trait promises, asked of any engine. Each part begins with an empty queue and clocks of its own.
 
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Hands, claimer, ending, envelope, frame, id, keyed};
 use crate::outcome::Reason;
 use crate::queue::{
-    Claimed, Claimer, Ending, Envelope, Filter, Finished, LEASE, Lease, LogPosition, Needs, Queue,
-    QueueError, Retry, State, Submitted,
+    Claimed, Claimer, Ending, Envelope, Filter, Finished, LEASE, Lease, Listed, Needs, Queue, QueueError,
+    Retry, State, Submitted,
 };
 
-pub(super) const PARTS: usize = 12;
+pub(super) const PARTS: usize = 13;
 
 /// Asks everything.
 pub(super) async fn check(mut make: impl FnMut(&Hands) -> Box<dyn Queue>) {
@@ -36,7 +38,9 @@ pub(super) async fn check(mut make: impl FnMut(&Hands) -> Box<dyn Queue>) {
     let (queue, hands) = new();
     removal(&*queue, &hands).await;
     let (queue, hands) = new();
-    logs(&*queue, &hands).await;
+    logs::logs(&*queue, &hands).await;
+    let (queue, hands) = new();
+    logs::waits(&*queue, &hands).await;
 }
 
 async fn submit(queue: &dyn Queue, envelope: Envelope) {
@@ -89,6 +93,10 @@ async fn submitting(queue: &dyn Queue) {
     assert!(matches!(queue.cancel(&id("b")).await, Err(QueueError::Unknown(_))));
 }
 
+fn names(listed: &[Listed]) -> Vec<&str> {
+    listed.iter().filter_map(|listed| Some(listed.entry.as_ref()?.id.as_str())).collect()
+}
+
 async fn order_and_selection(queue: &dyn Queue) {
     let helm = Needs { capabilities: BTreeSet::from(["helm".to_owned()]), labels: BTreeMap::new() };
     let east = BTreeMap::from([("region".to_owned(), "east".to_owned())]);
@@ -108,8 +116,9 @@ async fn order_and_selection(queue: &dyn Queue) {
     let east = Claimer { labels: east.labels, ..claimer("east") };
     assert_eq!(try_claim(queue, east).await.expect("a step").lease.id, id("east"));
     let all = queue.list(Filter::default()).await.expect("a list");
-    let names: Vec<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
-    assert_eq!(names, ["helm", "east", "elsewhere", "first", "second"]);
+    assert_eq!(names(&all), ["helm", "east", "elsewhere", "first", "second"]);
+    let page = Filter { after: all[1].number, most: Some(2), ..Filter::default() };
+    assert_eq!(names(&queue.list(page).await.expect("a list")), ["elsewhere", "first"]);
     let queued = Filter { state: Some(State::Queued), ..Filter::default() };
     assert_eq!(queue.list(queued).await.expect("a list").len(), 1);
     let pool = Filter { pool: Some("p".into()), ..Filter::default() };
@@ -302,35 +311,4 @@ async fn removal(queue: &dyn Queue, hands: &Hands) {
         is_over(&queue.finish(&old, done()).await)
             || matches!(queue.finish(&old, done()).await, Err(QueueError::Unknown(_)))
     );
-}
-
-async fn logs(queue: &dyn Queue, hands: &Hands) {
-    let again = Retry { on_lost: true, on_failure: 0 };
-    submit(queue, Envelope { retry: again, ..envelope("a") }).await;
-    let read = async |from| queue.log(&id("a"), from, 1).await.expect("read");
-    let empty = read(LogPosition::default()).await;
-    assert_eq!((empty.frames.len(), empty.end), (0, false));
-    let first = begin(queue, "one").await;
-    let length = queue.append(&first, 0, vec![frame("a"), frame("b")]).await.expect("written");
-    let repeated = queue.append(&first, 0, vec![frame("a"), frame("b")]).await;
-    assert!(matches!(repeated, Err(QueueError::LogAt { expected }) if expected == length));
-    let beyond = queue.append(&first, length + 1, vec![frame("c")]).await;
-    assert!(matches!(beyond, Err(QueueError::LogAt { expected }) if expected == length));
-    let mut seen = read(empty.next).await;
-    assert_eq!((&*seen.frames, seen.end), (&[frame("a"), frame("b")][..], false));
-    assert_eq!(seen.next, LogPosition { epoch: first.epoch, offset: length });
-    hands.pass(60);
-    assert!(is_over(&queue.append(&first, length, vec![frame("c")]).await), "before anybody noticed");
-    let second = begin(queue, "two").await;
-    assert!(is_over(&queue.append(&first, length, vec![frame("c")]).await));
-    let length = queue.append(&second, 0, vec![frame("d")]).await.expect("written");
-    queue.append(&second, length, vec![frame("e")]).await.expect("written");
-    queue.finish(&second, done()).await.expect("ended");
-    assert!(is_over(&queue.append(&second, 0, vec![frame("f")]).await));
-    let mut rest = Vec::new();
-    while !seen.end {
-        seen = read(seen.next).await;
-        rest.extend(seen.frames.iter().map(|frame| frame.bytes.clone()));
-    }
-    assert_eq!(rest, [b"d", b"e"], "each frame once, in order, from where it was left");
 }

@@ -1,13 +1,16 @@
 //! An engine in memory: no tables, no transactions, no indices, so that it can be read. It is the oracle.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use crate::queue::clock::{Clock, Moment};
 use crate::queue::{
-    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, LEASE, Lease, LogChunk,
-    LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted, frames,
+    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, LEASE, Lease, Listed,
+    LogChunk, LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted, frames,
 };
 
 type Told<T> = Result<T, QueueError>;
@@ -15,9 +18,11 @@ type Told<T> = Result<T, QueueError>;
 pub(super) struct Memory {
     clock: Clock,
     steps: Mutex<Vec<Step>>,
+    submitted: AtomicU64,
 }
 
 struct Step {
+    number: u64,
     envelope: Envelope,
     entry: Entry,
     until: Duration,
@@ -27,7 +32,7 @@ struct Step {
 
 impl Memory {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, steps: Mutex::default() }
+        Self { clock, steps: Mutex::default(), submitted: AtomicU64::default() }
     }
 
     /// Nothing in here waits.
@@ -145,7 +150,8 @@ impl Queue for Memory {
             }
             let (entry, boot) = (entry(&envelope, now), String::new());
             let due = envelope.not_before.is_none_or(|time| time <= now.wall);
-            steps.push(Step { envelope, entry, until: Duration::ZERO, boot, logs: BTreeMap::new() });
+            let number = self.submitted.fetch_add(1, Ordering::Relaxed) + 1;
+            steps.push(Step { number, envelope, entry, until: Duration::ZERO, boot, logs: BTreeMap::new() });
             if due {
                 let last = steps.len() - 1;
                 admit(steps, last);
@@ -288,12 +294,14 @@ impl Queue for Memory {
         })
     }
 
-    fn list(&self, filter: Filter) -> Answer<'_, Vec<Entry>> {
+    fn list(&self, filter: Filter) -> Answer<'_, Vec<Listed>> {
         self.act(|steps, _| {
-            let all = steps.iter().map(|step| step.entry.clone());
             let pool = |entry: &Entry| filter.pool.as_ref().is_none_or(|pool| *pool == entry.pool);
             let state = |entry: &Entry| filter.state.is_none_or(|state| state == entry.state);
-            Ok(all.filter(|entry| pool(entry) && state(entry)).collect())
+            let wanted = |step: &&Step| step.number > filter.after && pool(&step.entry) && state(&step.entry);
+            let listed = |step: &Step| Listed { number: step.number, entry: Some(step.entry.clone()) };
+            let most = filter.most.unwrap_or(usize::MAX);
+            Ok(steps.iter().filter(wanted).take(most).map(listed).collect())
         })
     }
 
@@ -315,6 +323,37 @@ impl Queue for Memory {
                     return Ok(LogChunk { frames: found, next: at, end });
                 }
                 at = LogPosition { epoch: at.epoch + 1, offset: 0 };
+            }
+        })
+    }
+    fn tail<'a>(
+        &'a self,
+        id: &'a StepId,
+        from: LogPosition,
+        most: usize,
+        wait: Duration,
+    ) -> Answer<'a, LogChunk> {
+        Box::pin(async move {
+            let end = Instant::now() + wait;
+            loop {
+                let chunk = self.log(id, from, most).await?;
+                if chunk.end || !chunk.frames.is_empty() || Instant::now() >= end {
+                    return Ok(chunk);
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+    }
+
+    fn ended<'a>(&'a self, id: &'a StepId, wait: Duration) -> Answer<'a, Option<Entry>> {
+        Box::pin(async move {
+            let end = Instant::now() + wait;
+            loop {
+                let entry = self.show(id).await?;
+                if entry.state == State::Ended || Instant::now() >= end {
+                    return Ok(Some(entry).filter(|entry| entry.state == State::Ended));
+                }
+                sleep(Duration::from_millis(1)).await;
             }
         })
     }
