@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::tools::repository;
 
 /// Each module and those that it may import. Whatever is not in this table does not exist yet.
-const TABLE: [(&str, &[&str]); 25] = [
+const TABLE: [(&str, &[&str]); 26] = [
     ("causes", &[]),
     ("secret", &[]),
     ("limits", &[]),
@@ -79,6 +79,7 @@ const TABLE: [(&str, &[&str]); 25] = [
     ("init", &["supervise"]),
     ("queue", &["outcome", "secret"]),
     ("place", &["queue", "settings"]),
+    ("worker", &["causes", "outcome", "queue"]),
     ("lib", &[]),
 ];
 

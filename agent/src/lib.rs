@@ -29,3 +29,4 @@ pub mod explain;
 pub mod place;
 pub mod queue;
 pub mod settings;
+pub mod worker;

@@ -45,6 +45,8 @@ pub struct Claimed {
     /// When the lease ends, by CLOCK_BOOTTIME of the claimer's machine. What was started must have ended
     /// [`super::MARGIN`] earlier.
     pub until: Duration,
+    /// Since it was submitted, or since its `notBefore` where that is later, by the wall clock.
+    pub waited: Duration,
     /// `metadata.name`.
     pub name: String,
     /// The payload document.

@@ -60,7 +60,8 @@ impl Store {
                 .prepare_cached(
                     "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0,
                         lease_until = :until, lease_boot = :boot, started_at = NULL, ending = NULL
-                        WHERE number = :number RETURNING id, epoch, name, CAST(payload AS TEXT)",
+                        WHERE number = :number RETURNING id, epoch,
+                        max(submitted_at, coalesce(not_before, 0)), name, CAST(payload AS TEXT)",
                 )?
                 .query_row(
                     named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id,
@@ -68,8 +69,15 @@ impl Store {
                     claimed,
                 );
             match taken {
-                Ok((lease, name, payload)) if readable => {
-                    break Some(Claimed { lease, until, name, payload });
+                Ok((lease, since, name, payload)) if readable => {
+                    let waited = u64::try_from(wall(&now) - since).unwrap_or_default();
+                    break Some(Claimed {
+                        lease,
+                        until,
+                        waited: Duration::from_millis(waited),
+                        name,
+                        payload,
+                    });
                 }
                 Ok(_) | Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..)) => {
                     end(&change, number, &Ending::damaged(), &now)?;
@@ -307,9 +315,9 @@ fn oldest(change: &Transaction<'_>, claimer: &Claimer) -> Result<Option<(i64, bo
 }
 
 /// What an UPDATE … RETURNING tells of a step that was claimed.
-fn claimed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Lease, String, Secret)> {
+fn claimed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Lease, i64, String, Secret)> {
     let id: String = row.get(0)?;
     let unreadable = |error| Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
     let id = StepId::try_from(id).map_err(unreadable)?;
-    Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, Secret::new(row.get(3)?)))
+    Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, row.get(3)?, Secret::new(row.get(4)?)))
 }

@@ -158,13 +158,16 @@ async fn times(queue: &dyn Queue, hands: &Hands) {
     queue.heartbeat(&soon).await.expect_err("its lease is over");
     assert_eq!(reason(queue, "late").await, Some(Reason::Expired), "who was not taken in time is told so");
     assert_eq!(reason(queue, "soon").await, Some(Reason::Expired), "it went back too late");
-    assert_eq!(claim(queue, "w").await.id, id("later"));
+    hands.pass(5);
+    let later = try_claim(queue, claimer("w")).await.expect("a step");
+    assert_eq!((later.lease.id, later.waited), (id("later"), Duration::from_secs(5)), "from its time on");
 }
 
 async fn leases(queue: &dyn Queue, hands: &Hands) {
     submit(queue, envelope("a")).await;
+    hands.pass(7);
     let claimed = try_claim(queue, claimer("one")).await.expect("a step");
-    assert_eq!(claimed.until, hands.read().boot + LEASE);
+    assert_eq!((claimed.until, claimed.waited), (hands.read().boot + LEASE, Duration::from_secs(7)));
     hands.pass(59);
     let beat = queue.heartbeat(&claimed.lease).await.expect("renewed");
     assert_eq!(beat.until, hands.read().boot + LEASE);

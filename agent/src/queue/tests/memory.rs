@@ -174,7 +174,9 @@ impl Queue for Memory {
             (step.until, step.boot) = (now.boot + LEASE, now.boot_id.to_string());
             let lease = Lease { id: step.entry.id.clone(), epoch: step.entry.epoch };
             let (name, payload) = (step.entry.name.clone(), step.envelope.payload.clone());
-            Ok(Some(Claimed { lease, until: step.until, name, payload }))
+            let since = step.entry.submitted_at.max(step.envelope.not_before.unwrap_or_default());
+            let waited = now.wall.duration_since(since).try_into().unwrap_or_default();
+            Ok(Some(Claimed { lease, until: step.until, waited, name, payload }))
         })
     }
 
