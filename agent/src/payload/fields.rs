@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use super::Surroundings;
+use super::by_value::Sent;
 use super::document::{Kind, Node};
 use super::problem::{Place, Problem, Problems, below, listed, quoted, suggestion};
 
@@ -89,6 +90,7 @@ pub(super) struct Reader<'a> {
     in_clear: RefCell<Vec<String>>,
     /// What text sources have read so far, in bytes.
     read: Cell<usize>,
+    pub(super) sent: Sent,
 }
 
 impl<'a> Reader<'a> {
@@ -99,6 +101,7 @@ impl<'a> Reader<'a> {
             problems: RefCell::default(),
             in_clear: RefCell::default(),
             read: Cell::default(),
+            sent: Sent::default(),
         }
     }
 
@@ -111,12 +114,14 @@ impl<'a> Reader<'a> {
             problems: RefCell::default(),
             in_clear: RefCell::default(),
             read: self.read.clone(),
+            sent: Sent::default(),
         }
     }
 
     /// Takes over what was wrong in `field`'s document.
     pub(super) fn absorb(&self, inner: &Reader<'_>, field: &Field<'_>) {
         self.read.set(inner.read.get());
+        self.ask_inside(inner, field);
         let mut problems = inner.problems.take();
         problems.sort_by_key(|problem| problem.place);
         for problem in problems {

@@ -4,12 +4,13 @@
 //! remote payload may name, `wire` turns fields into checked values; `certificate` judges PEM, `pfx` opens PKCS#12,
 //! `url` judges URLs. `account` has the ways to log in: `user` is an imported kubeconfig's, `eks`, `aks`
 //! and `gke` the clouds'; `handout` reads what a cloud hands out.
-//! `queueing` is what a step says to its queue.
+//! `queueing` is what a step says to its queue, `by_value` what is sent there.
 //! What stands in a [`Step`] holds: every text source is read, every name is legal, a pair matches.
 //! What the machine can do about it (tools, decisions) is left to `plan`.
 
 mod account;
 pub mod aks;
+mod by_value;
 mod certificate;
 mod document;
 pub mod eks;
@@ -35,13 +36,14 @@ use crate::secret::Secret;
 
 pub use account::{Auth, WebToken};
 pub use aks::Aks;
+pub use by_value::ByValue;
 pub use eks::Eks;
 pub use gke::Gke;
 pub use handout::{Handout, HandoutUser};
 pub use problem::{Problem, Problems};
 pub use queueing::{ConcurrencyKey, Queueing};
 pub use user::{Exec, Impersonation, KeyPair, Login, TokenFile, User};
-pub use wire::{is_inherited_by_default, load};
+pub use wire::{is_inherited_by_default, load, load_by_value};
 
 /// The largest payload that is read, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -67,6 +69,9 @@ pub enum Origin {
     Local,
     /// Somebody else, through a queue: it may name only what the operator's [`Policy`] allows.
     Remote,
+    /// Somebody who puts it on a queue: it may name its own files and variables; what it names of the worker is judged
+    /// there.
+    Submitted,
 }
 
 /// What the operator allows to remote payloads, and the largest limits for all of them.

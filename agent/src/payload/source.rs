@@ -48,15 +48,27 @@ impl Source {
 impl Reader<'_> {
     /// A text source's bytes: certificates may come as files that are no text.
     pub(super) fn source(&self, field: &Field<'_>) -> Option<Source> {
-        let mut source = self.uncut_source(field)?;
+        let mut source = self.read_source(field)?;
         if source.given == Given::File {
             cut_newline(&mut source.bytes);
         }
-        Some(source)
+        Some(self.sent(field, source))
     }
 
     /// The same with every byte of a file: what is binary may end in a byte that looks like a newline.
     pub(super) fn uncut_source(&self, field: &Field<'_>) -> Option<Source> {
+        Some(self.sent(field, self.read_source(field)?))
+    }
+
+    /// A queue gets the value of what does not stand in the payload.
+    fn sent(&self, field: &Field<'_>, source: Source) -> Source {
+        if source.given != Given::Here {
+            self.send(field, None, &source.bytes);
+        }
+        source
+    }
+
+    fn read_source(&self, field: &Field<'_>) -> Option<Source> {
         let Kind::Mapping(entries) = &field.node.kind else {
             if let Kind::Scalar(_) | Kind::Tagged = &field.node.kind {
                 return Some(Source::here(self.text(field)?));

@@ -4,7 +4,9 @@
 //! name; symlinks are resolved before the comparison, and the open file is compared again, so that a link that is
 //! swapped in between gains nothing. A refusal does not tell whether the thing exists.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +15,8 @@ use std::path::{Component, Path, PathBuf};
 use super::Origin;
 use super::fields::{Field, Reader};
 use super::problem::quoted;
+
+type Environment = BTreeMap<OsString, OsString>;
 
 /// Which of the operator's lists a path is looked up in.
 #[derive(Clone, Copy)]
@@ -34,9 +38,33 @@ pub(super) enum Identity {
     GkeMachine,
 }
 
+impl PathList {
+    /// Its key in the operator's config.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Tools => "tools",
+        }
+    }
+}
+
 impl Reader<'_> {
-    pub(super) fn is_remote(&self) -> bool {
+    /// Whether the payload is somebody's who may name only what the operator here allows.
+    fn is_remote(&self) -> bool {
         self.surroundings.origin == Origin::Remote
+    }
+
+    /// Whether the payload speaks for the caller; if not, what no operator can allow is refused.
+    pub(super) fn is_local(&self) -> bool {
+        self.surroundings.origin == Origin::Local
+    }
+
+    /// The variables of the machine that runs the step, where that is this one.
+    pub(super) fn environment_there(&self) -> Cow<'_, Environment> {
+        match self.is_submitted() {
+            true => Cow::Owned(Environment::new()),
+            false => Cow::Borrowed(&self.surroundings.environment),
+        }
     }
 
     /// Whether a variable may be read; if not, that is told.
@@ -77,7 +105,14 @@ impl Reader<'_> {
             allowed.trim_end_matches('/').eq_ignore_ascii_case(server.trim_end_matches('/'))
         };
         let is_allowed = |server: &str| servers.iter().any(|allowed| same(allowed, server));
-        let allowed = !self.is_remote() || server.is_some_and(is_allowed);
+        let allowed = match self.surroundings.origin {
+            Origin::Local => true,
+            Origin::Remote => server.is_some_and(is_allowed),
+            Origin::Submitted => server.is_some(),
+        };
+        if allowed && self.is_submitted() {
+            self.ask(field, key);
+        }
         if !allowed {
             let told = "a remote payload must not use the worker's own account at this server";
             let hint = format!("the operator's config allows it with [remote] {key} = […]");
@@ -89,9 +124,11 @@ impl Reader<'_> {
     /// Whether tokens may be made for this application of Entra; if not, that is told.
     pub(super) fn may_use_server_id(&self, field: &Field<'_>, id: &str) -> bool {
         let mut known = self.surroundings.policy.aks_server_ids.iter();
-        let allowed = !self.is_remote()
-            || id.eq_ignore_ascii_case(super::aks::SERVER_ID)
-            || known.any(|known| known.eq_ignore_ascii_case(id));
+        let is_plain = id.eq_ignore_ascii_case(super::aks::SERVER_ID);
+        if self.is_submitted() && !is_plain {
+            self.ask(field, "aksServerId");
+        }
+        let allowed = !self.is_remote() || is_plain || known.any(|known| known.eq_ignore_ascii_case(id));
         if !allowed {
             let told = "a remote payload must not have tokens made for this application";
             self.tell_with_hint(
@@ -141,7 +178,7 @@ impl Reader<'_> {
 
     /// Whether a program may be named without its path; if not, that is told.
     pub(super) fn may_name_program(&self, field: &Field<'_>) -> bool {
-        if self.is_remote() {
+        if !self.is_local() {
             let told = "a remote payload must name a program of the worker by its absolute path";
             self.tell_with_hint(
                 field,
@@ -149,7 +186,7 @@ impl Reader<'_> {
                 "the operator's config allows folders of programs with [remote] tools = […]",
             );
         }
-        !self.is_remote()
+        self.is_local()
     }
 
     fn folders(&self, list: PathList) -> &[PathBuf] {

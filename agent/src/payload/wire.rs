@@ -25,7 +25,7 @@ use super::fields::{Field, Fields, Reader};
 use super::gke::GoogleCredentials;
 use super::problem::{Problems, quoted, suggestion};
 use super::trust::PathList;
-use super::{Auth, Credentials, Step, Surroundings, TOOL_NAMES, document};
+use super::{Auth, ByValue, Credentials, Step, Surroundings, TOOL_NAMES, document};
 use crate::secret::Secret;
 
 const FIELDS: [&str; 18] = [
@@ -59,6 +59,23 @@ pub fn load(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<Step
     let reader = Reader::new(surroundings);
     let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
     reader.finish(step, name)
+}
+
+/// Reads and checks a payload of [`Origin::Submitted`](super::Origin::Submitted), and makes of it the one that says the
+/// same to a worker. `name` is as for [`load`].
+///
+/// # Errors
+/// All that is wrong with the payload, at once; what no worker could do is among it.
+pub fn load_by_value(text: &[u8], name: &str, surroundings: &Surroundings) -> Result<ByValue, Problems> {
+    let root =
+        document::read(text, &document::STEP).map_err(|problem| Problems::new(name, vec![*problem]))?;
+    let reader = Reader::new(surroundings);
+    let step = step(&reader, &Field { path: String::new(), key: root.place, node: &root });
+    let read = step.map(|step| {
+        let (document, asked) = reader.by_value(&root, &step);
+        ByValue { step, document, asked }
+    });
+    reader.finish(read, name)
 }
 
 fn step(reader: &Reader<'_>, root: &Field<'_>) -> Option<Step> {
@@ -195,9 +212,9 @@ fn tools(reader: &Reader<'_>, field: &Field<'_>) -> Option<BTreeMap<&'static str
     let read = entries.iter().map(|(name, field)| {
         let name = tool(reader, field, name);
         let written = reader.filled_text(field)?;
-        let path = reader.absolute(&written);
-        if !reader.may_name(field, &path, PathList::Tools) {
-            return None;
+        let path = reader.path_there(field, &written, PathList::Tools)?;
+        if reader.is_submitted() {
+            return Some((name?, path));
         }
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => Some((name?, path)),

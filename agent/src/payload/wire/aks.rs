@@ -144,6 +144,7 @@ fn token_file(reader: &Reader<'_>, field: &Field<'_>) -> Option<AzureCredentials
     let written = reader.filled_text(field)?;
     let bytes = reader.file(field, &written, MAX_ACCOUNT_BYTES)?;
     let token = token_of_file(reader, field, bytes)?;
+    reader.send(field, Some("federatedToken"), token.expose().as_bytes());
     Some(AzureCredentials::Federated(WebToken::File { path: reader.absolute(&written), token }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{aks, client_certificate, eks, gke, kubeconfig};
 use crate::payload::certificate::{self, Fault};
@@ -158,12 +158,14 @@ pub(super) fn tell_fault(reader: &Reader<'_>, field: &Field<'_>, fault: Fault) {
     }
 }
 
-fn service_account(reader: &Reader<'_>, field: &Field<'_>) -> Option<Auth> {
-    let fields = reader.fields(field, &["tokenFile"])?;
+fn service_account(reader: &Reader<'_>, account: &Field<'_>) -> Option<Auth> {
+    let fields = reader.fields(account, &["tokenFile"])?;
     let field = fields.required("tokenFile", reader)?;
     let written = reader.filled_text(field)?;
     let bytes = reader.file(field, &written, MAX_ACCOUNT_BYTES)?;
     let token = token_of_file(reader, field, bytes)?;
+    // On a queue it is the token of now.
+    reader.send(account, Some("token"), token.expose().as_bytes());
     Some(Auth::ServiceAccount { token_file: reader.absolute(&written), token })
 }
 
@@ -184,6 +186,17 @@ pub(super) fn token_of_file(reader: &Reader<'_>, field: &Field<'_>, bytes: Vec<u
 
 fn in_cluster(reader: &Reader<'_>, field: &Field<'_>) -> Option<Pod> {
     reader.fields(field, &[])?;
+    if reader.is_submitted() {
+        // Which pod that is, and whether its account may be used, only the worker knows.
+        reader.ask(field, "inCluster");
+        let auth = Auth::InCluster { token_file: PathBuf::new(), token: Secret::new(String::new()) };
+        return Some(Pod {
+            auth,
+            server: String::new(),
+            certificate_authority: String::new(),
+            namespace: String::new(),
+        });
+    }
     let server = pod_server(reader, field)?;
     if !reader.may_use_identity(field, Identity::InCluster, Some(&server)) {
         return None;

@@ -136,6 +136,7 @@ fn token_file(reader: &Reader<'_>, field: &Field<'_>) -> Option<WebToken> {
     let written = reader.filled_text(field)?;
     let bytes = reader.file(field, &written, MAX_ACCOUNT_BYTES)?;
     let token = token_of_file(reader, field, bytes)?;
+    reader.send(field, Some("token"), token.expose().as_bytes());
     Some(WebToken::File { path: reader.absolute(&written), token })
 }
 

@@ -131,7 +131,7 @@ fn external_account(reader: &Reader<'_>, field: &Field<'_>, parts: &mut Vec<Part
         reader.tell(field, "the external account has no credential_source");
         return None;
     };
-    if reader.is_remote() {
+    if !reader.is_local() {
         let told = "a remote payload must not have a credential_source: it names files and addresses of the worker's";
         reader.tell_with_hint(field, told, "use serviceAccountKey, or vmServiceAccount");
         return None;
@@ -209,7 +209,7 @@ fn document(
 /// Whether a login may be sent to where a key file says; if not, that is told. A local payload speaks for its caller.
 fn may_be_sent(reader: &Reader<'_>, field: &Field<'_>, document: &Map<String, Value>) -> bool {
     let mut allowed = true;
-    if !reader.is_remote() {
+    if reader.is_local() {
         return allowed;
     }
     let text = |name: &str| document.get(name).map(|value| value.as_str().unwrap_or_default());

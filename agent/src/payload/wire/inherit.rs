@@ -46,7 +46,7 @@ pub fn is_inherited_by_default(name: &str) -> bool {
 
 pub(super) fn read(reader: &Reader<'_>, field: Option<&Field<'_>>) -> Option<BTreeMap<String, Text>> {
     let mut inherited = BTreeMap::new();
-    let environment = &reader.surroundings.environment;
+    let environment = &*reader.environment_there();
     for pattern in DEFAULT {
         take(&mut inherited, environment, pattern);
     }
@@ -75,6 +75,10 @@ fn may_inherit(reader: &Reader<'_>, field: &Field<'_>, pattern: &str) -> bool {
     } else if !pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'*')) {
         "expected the name of a variable; * stands for any characters"
     } else {
+        if reader.is_submitted() {
+            reader.ask(field, "environment");
+            return true;
+        }
         return reader.may_read_variable(field, pattern);
     };
     reader.tell(field, told);

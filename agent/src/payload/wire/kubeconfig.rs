@@ -8,6 +8,7 @@
 mod cluster;
 mod exec;
 mod leaves;
+mod sent;
 mod user;
 
 use std::path::Path;
@@ -59,7 +60,11 @@ pub(super) fn read(reader: &Reader<'_>, field: &Field<'_>) -> Option<Imported> {
     let root_field = Field { path: String::new(), key: root.place, node: &root };
     let chosen = Document::read(&inner, &root_field).and_then(|document| {
         let context = document.context(&inner, reader, wanted)?;
-        document.cut_out(&inner, &context)
+        let cut = document.cut_out(&inner, &context)?;
+        if let Some(alone) = sent::alone(&inner, &document, &context).filter(|_| inner.is_submitted()) {
+            reader.send(content_field, None, alone.as_bytes());
+        }
+        Some(cut)
     });
     reader.absorb(&inner, content_field);
     let (cluster, namespace, user) = chosen?;

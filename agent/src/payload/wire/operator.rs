@@ -53,7 +53,7 @@ pub(super) fn read(reader: &Reader<'_>, auth: &Auth) -> BTreeMap<String, Text> {
         | Auth::Kubeconfig(_) => &[],
     };
     let named = |name: &std::ffi::OsStr| patterns.iter().any(|pattern| glob_os(pattern, name));
-    let environment = &reader.surroundings.environment;
+    let environment = reader.environment_there();
     let found = environment.iter().filter(|(name, value)| named(name) && !value.is_empty());
     let text = found.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
     text.map(|(name, value)| (name.to_owned(), judged_operator(name, value))).collect()

@@ -71,7 +71,9 @@ fn body(reader: &Reader<'_>, script: &Field<'_>, fields: &Fields<'_>) -> Option<
         (None, Some(file)) => {
             let written = reader.filled_text(file)?;
             let bytes = reader.file(file, &written, MAX_BYTES as u64)?;
-            (file, reader.utf8(file, bytes)?)
+            let text = reader.utf8(file, bytes)?;
+            reader.send(file, Some("body"), text.as_bytes());
+            (file, text)
         }
         (both, _) => {
             let found = if both.is_some() { "both" } else { "neither" };
@@ -88,9 +90,9 @@ fn body(reader: &Reader<'_>, script: &Field<'_>, fields: &Fields<'_>) -> Option<
 
 fn working_directory(reader: &Reader<'_>, field: &Field<'_>) -> Option<PathBuf> {
     let written = reader.filled_text(field)?;
-    let path = reader.absolute(&written);
-    if !reader.may_name(field, &path, PathList::Files) {
-        return None;
+    let path = reader.path_there(field, &written, PathList::Files)?;
+    if reader.is_submitted() {
+        return Some(path);
     }
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => return Some(path),

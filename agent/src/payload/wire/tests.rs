@@ -1,8 +1,9 @@
 //! Whole payloads in, whole messages out. `account` has the tests of the target, `pfx`, `kubeconfig`, `eks`, `aks`, `gke`
-//! and `queueing` those of these, `remote` those of trust.
+//! and `queueing` those of these, `remote` those of trust, `by_value` those of what is sent to a queue.
 
 mod account;
 mod aks;
+mod by_value;
 mod eks;
 mod gke;
 mod kubeconfig;

@@ -69,8 +69,8 @@ fn authority(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<String>> 
             Some(None)
         }
         (Some(field), None) => {
-            let read = user::file(inner, field);
-            Some(read.and_then(|(_, bytes)| target::authority(inner, field, &bytes)))
+            let read = user::file_as(inner, field, "certificate-authority-data");
+            Some(read.and_then(|bytes| target::authority(inner, field, &bytes)))
         }
         (None, Some(field)) => {
             Some(data_of(inner, field).and_then(|bytes| target::authority(inner, field, &bytes)))

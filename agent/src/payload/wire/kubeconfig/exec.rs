@@ -81,6 +81,9 @@ fn command(inner: &Reader<'_>, field: &Field<'_>) -> Option<String> {
         // Which program a bare name is, only the script's PATH says, and that is the payload's to choose.
         return inner.may_name_program(field).then_some(written);
     }
+    if inner.is_submitted() {
+        return inner.path_there(field, &written, PathList::Tools).map(|_| written);
+    }
     let path = path(inner, field, &written)?;
     if !inner.may_name(field, &path, PathList::Tools) {
         return None;

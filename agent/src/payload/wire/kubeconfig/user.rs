@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::cluster::data_of;
 use super::exec;
 use crate::payload::certificate::{self, Fault, Pem};
@@ -116,10 +119,10 @@ fn certificate(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<KeyPair
         return None;
     }
     let now = inner.surroundings.now;
-    let chain = pem(inner, fields, "client-certificate", |bytes| {
+    let chain = pem(inner, fields, ["client-certificate", "client-certificate-data"], |bytes| {
         certificate::chain(&certificate::without_keys(bytes)?, now)
     });
-    let key = pem(inner, fields, "client-key", certificate::key);
+    let key = pem(inner, fields, ["client-key", "client-key-data"], certificate::key);
     let (Some((_, chain)), Some((field, key))) = (chain, key) else { return Some(None) };
     Some(match certificate::pair(&chain, &key) {
         Ok(()) => Some(KeyPair { certificate: chain.text, private_key: Secret::new(key.text) }),
@@ -134,17 +137,16 @@ fn certificate(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<KeyPair
 fn pem<'a, 'n>(
     inner: &Reader<'_>,
     fields: &'a Fields<'n>,
-    name: &str,
+    [name, data]: [&'static str; 2],
     judge: impl Fn(&[u8]) -> Result<Pem, Fault>,
 ) -> Option<(&'a Field<'n>, Pem)> {
-    let data_name = format!("{name}-data");
-    let (field, bytes) = match (fields.filled(name), fields.filled(&data_name)) {
-        (None, None) => return fields.missing(&data_name, inner),
+    let (field, bytes) = match (fields.filled(name), fields.filled(data)) {
+        (None, None) => return fields.missing(data, inner),
         (Some(field), Some(_)) => {
-            inner.tell(field, format!("must not stand beside {data_name}; kubectl refuses both"));
+            inner.tell(field, format!("must not stand beside {data}; kubectl refuses both"));
             return None;
         }
-        (Some(field), None) => (field, file(inner, field)?.1),
+        (Some(field), None) => (field, file_as(inner, field, data)?),
         (None, Some(field)) => (field, data_of(inner, field)?),
     };
     judge(&bytes).map_err(|fault| tell_fault(inner, field, fault)).ok().map(|pem| (field, pem))
@@ -152,7 +154,9 @@ fn pem<'a, 'n>(
 
 fn token_file(inner: &Reader<'_>, field: &Field<'_>) -> Option<TokenFile> {
     let (path, bytes) = file(inner, field)?;
-    Some(TokenFile { path, token: token_of_file(inner, field, bytes)? })
+    let token = token_of_file(inner, field, bytes)?;
+    inner.send(field, Some("token"), token.expose().as_bytes());
+    Some(TokenFile { path, token })
 }
 
 fn impersonation(inner: &Reader<'_>, fields: &Fields<'_>) -> Option<Option<Impersonation>> {
@@ -192,8 +196,15 @@ pub(super) fn path(inner: &Reader<'_>, field: &Field<'_>, written: &str) -> Opti
     Some(path)
 }
 
+/// A file that the kubeconfig names, which is sent to a queue as this field with base64.
+pub(super) fn file_as(inner: &Reader<'_>, field: &Field<'_>, data: &'static str) -> Option<Vec<u8>> {
+    let (_, bytes) = file(inner, field)?;
+    inner.send(field, Some(data), STANDARD.encode(&bytes).as_bytes());
+    Some(bytes)
+}
+
 /// A file that the kubeconfig names.
-pub(super) fn file(inner: &Reader<'_>, field: &Field<'_>) -> Option<(PathBuf, Vec<u8>)> {
+fn file(inner: &Reader<'_>, field: &Field<'_>) -> Option<(PathBuf, Vec<u8>)> {
     let written = inner.filled_text(field)?;
     let path = path(inner, field, &written)?;
     let bytes = inner.file(field, &written, MAX_ACCOUNT_BYTES)?;
