@@ -1,6 +1,7 @@
 //! What a queue tells of a step: its state, its ending, its log.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +194,22 @@ pub struct Listed {
     pub number: u64,
     /// What is told of it; `None`: its record is damaged, and what is left of it cannot be told.
     pub entry: Option<Entry>,
+}
+
+/// How much a pool has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// How many steps are in each state but `ended`, in the order of [`Depth::STATES`].
+    pub steps: Vec<(State, u64)>,
+    /// For how long the step that has waited longest could have been claimed: since it was submitted, requeued, or its
+    /// `notBefore` came, whatever was last. `None`: none is queued.
+    pub oldest: Option<Duration>,
+}
+
+impl Depth {
+    /// The states that are counted.
+    pub const STATES: [State; 5] =
+        [State::Waiting, State::Held, State::Queued, State::Claimed, State::Running];
 }
 
 /// A place in a step's log: each claim writes its own part, and offsets are bytes in that part.

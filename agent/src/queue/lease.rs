@@ -45,7 +45,7 @@ pub struct Claimed {
     /// When the lease ends, by CLOCK_BOOTTIME of the claimer's machine. What was started must have ended
     /// [`super::MARGIN`] earlier.
     pub until: Duration,
-    /// Since it was submitted, or since its `notBefore` where that is later, by the wall clock.
+    /// Since it was submitted, requeued, or its `notBefore` came, whatever was last, by the wall clock.
     pub waited: Duration,
     /// `metadata.name`.
     pub name: String,

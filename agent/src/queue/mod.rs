@@ -20,7 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use entry::{Ending, Entry, Filter, Finished, Listed, LogChunk, LogPosition, State, Submitted};
+pub use entry::{Depth, Ending, Entry, Filter, Finished, Listed, LogChunk, LogPosition, State, Submitted};
 pub use envelope::{Envelope, Needs, Retry, StepId, StepIdError};
 pub use frame::{LogFrame, LogStream, MAX_FRAME, frames};
 pub use lease::{Beat, Claimed, Claimer, Lease};
@@ -128,6 +128,13 @@ pub trait Queue: Send + Sync {
 
     /// Tells of a step.
     fn show<'a>(&'a self, id: &'a StepId) -> Answer<'a, Entry>;
+
+    /// How many steps of a pool are in each state, and for how long the oldest has been queued. It takes as long, however
+    /// many there are.
+    fn depth<'a>(&'a self, pool: &'a str) -> Answer<'a, Depth>;
+
+    /// Proves that the queue can be written, by writing what changes nothing.
+    fn probe(&self) -> Answer<'_, ()>;
 
     /// Reads a step's log from a position on: whole frames, about `most` bytes, but at least one frame where one is.
     fn log<'a>(&'a self, id: &'a StepId, from: LogPosition, most: usize) -> Answer<'a, LogChunk>;

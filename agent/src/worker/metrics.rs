@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::status::Status;
 use crate::outcome::Reason;
-use crate::queue::Ending;
+use crate::queue::{Depth, Ending};
 
 /// Seconds from a step's submission (or its `notBefore`) to its claim: a queue that is idle, one that is behind, one
 /// that is stuck.
@@ -165,22 +165,40 @@ impl Counters {
 /// The metrics' media type.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All metrics as OpenMetrics text.
+/// All metrics as OpenMetrics text. Where the queue could not tell its depth, its series are missing, so that nobody takes
+/// an old number for a new one.
 #[must_use]
-pub fn text(status: &Status) -> String {
+pub fn text(status: &Status, depth: Option<&Depth>) -> String {
     let mut registry = Registry::default();
     status.counters().register(&mut registry);
+    if let Some(depth) = depth {
+        register_depth(&mut registry, status.pool(), depth);
+    }
     let mut text = String::new();
     // A String takes whatever is written.
     let _ = encode(&mut text, &registry);
     text
 }
 
+fn register_depth(registry: &mut Registry, pool: &str, depth: &Depth) {
+    let steps = Family::<Labels<2>, Gauge>::default();
+    for (state, count) in &depth.steps {
+        let labels = [("pool", pool.to_owned()), ("state", state.word().to_owned())];
+        steps.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
+    registry.register("kubestep_queue_depth", "Steps of the pool that have not ended, by their state", steps);
+    let oldest = Family::<Labels<1>, Gauge<f64, AtomicU64>>::default();
+    let age = depth.oldest.map_or(0.0, |age| age.as_secs_f64());
+    oldest.get_or_create(&[("pool", pool.to_owned())]).set(age);
+    let text = "For how long the oldest step that is queued has waited; 0 where none is";
+    registry.register_with_unit("kubestep_queue_oldest", text, Unit::Seconds, oldest);
+}
+
 #[cfg(test)]
 mod tests {
     use super::{REASONS, text};
     use crate::outcome::Reason;
-    use crate::queue::{Claimed, Ending, Lease, StepId};
+    use crate::queue::{Claimed, Depth, Ending, Lease, StepId};
     use crate::secret::Secret;
     use crate::worker::status::Status;
     use std::time::Duration;
@@ -203,7 +221,7 @@ mod tests {
 
     /// The lines with values, but for those of empty buckets.
     fn lines(status: &Status) -> Vec<String> {
-        let text = text(status);
+        let text = text(status, None);
         assert!(text.ends_with("# EOF\n"), "{text}");
         let told = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
         told.map(str::to_owned).collect()
@@ -222,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_series_is_there_before_anything_is_counted() {
-        let text = text(&Status::new("p", 2));
+        let text = text(&Status::new("p", 2), None);
         for series in [
             r#"kubestep_steps_total{pool="p",reason="TimedOut"} 0"#,
             r#"kubestep_login_seconds_count{plugin="kubelogin"} 0"#,
@@ -264,9 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn the_queue_s_depth_is_told_by_state_and_left_out_where_nobody_knows_it() {
+        let status = Status::new("p", 1);
+        assert!(!text(&status, None).contains("kubestep_queue_depth"));
+        let steps = Depth::STATES.into_iter().zip([1, 0, 100_000, 0, 2]).collect();
+        let mut depth = Depth { steps, oldest: Some(Duration::from_millis(2500)) };
+        let told = text(&status, Some(&depth));
+        for line in [
+            r#"kubestep_queue_depth{pool="p",state="waiting"} 1"#,
+            r#"kubestep_queue_depth{pool="p",state="held"} 0"#,
+            r#"kubestep_queue_depth{pool="p",state="queued"} 100000"#,
+            r#"kubestep_queue_depth{pool="p",state="running"} 2"#,
+            r#"kubestep_queue_oldest_seconds{pool="p"} 2.5"#,
+        ] {
+            assert!(told.lines().any(|found| found == line), "{line} is not in\n{told}");
+        }
+        depth.oldest = None;
+        assert!(text(&status, Some(&depth)).contains("kubestep_queue_oldest_seconds{pool=\"p\"} 0.0\n"));
+    }
+
+    #[test]
     fn what_a_child_makes_up_makes_no_series() {
         let status = Status::new("p", 1);
-        let before = text(&status);
+        let before = text(&status, None);
         let phases = serde_json::json!([{"name": "credential", "milliseconds": "many"}, 7]);
         for result in [
             serde_json::json!({"log": {"masked": -1}, "target": {"plugin": "rm"}, "phases": phases}),
@@ -277,7 +315,7 @@ mod tests {
         }
         let counted = r#"kubestep_steps_total{pool="p",reason="Completed"} "#;
         let expected = before.replace(&format!("{counted}0"), &format!("{counted}3"));
-        assert_eq!(sorted(&text(&status)), sorted(&expected));
+        assert_eq!(sorted(&text(&status, None)), sorted(&expected));
     }
 
     fn sorted(text: &str) -> Vec<&str> {

@@ -61,7 +61,7 @@ impl Store {
                     "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0,
                         lease_until = :until, lease_boot = :boot, started_at = NULL, ending = NULL
                         WHERE number = :number RETURNING id, epoch,
-                        max(submitted_at, coalesce(not_before, 0)), name, CAST(payload AS TEXT)",
+                        max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)), name, CAST(payload AS TEXT)",
                 )?
                 .query_row(
                     named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id,
@@ -196,9 +196,9 @@ impl Store {
         }
         // Its notBefore has come: it has ended before. Its notAfter was meant for the first time.
         let anew =
-            "UPDATE step SET failures = 0, cancel = 0, ending = NULL, ended_at = NULL, not_after = NULL
-            WHERE number = ?1";
-        change.execute(anew, [row.number])?;
+            "UPDATE step SET failures = 0, cancel = 0, ending = NULL, ended_at = NULL, not_after = NULL,
+            requeued_at = ?2 WHERE number = ?1";
+        change.execute(anew, [row.number, wall(&now)])?;
         let state = admit(&change, row.number)?;
         change.commit()?;
         self.wake();

@@ -3,9 +3,9 @@
 
 use rusqlite::{OptionalExtension, Row, params, types::Type};
 
-use super::due::settle;
+use super::due::{settle, wall};
 use super::store::{Store, StoreError};
-use crate::queue::{Ending, Entry, Filter, Listed, State, StepId};
+use crate::queue::{Depth, Ending, Entry, Filter, Listed, State, StepId};
 
 const COLUMNS: &str =
     "SELECT step.id, pool, step.name, state, needs.needs, key, epoch, failures, worker, cancel,
@@ -36,6 +36,30 @@ impl Store {
         let mut query = self.database.prepare_cached(&format!("{COLUMNS} WHERE step.id = ?1"))?;
         let found = query.query_row([id.as_str()], entry).optional()?;
         found.ok_or_else(|| StoreError::unknown(id))
+    }
+
+    /// Two looks into indices, however many steps there are.
+    pub(super) fn depth(&mut self, pool: &str) -> Result<Depth, StoreError> {
+        self.settle()?;
+        let now = self.clock.now();
+        let look = self.database.transaction()?;
+        let steps = {
+            let mut query = look.prepare_cached("SELECT steps FROM depth WHERE pool = ?1 AND state = ?2")?;
+            let mut count = |state: State| -> Result<(State, u64), StoreError> {
+                let steps = query.query_row(params![pool, state.word()], |row| row.get(0)).optional()?;
+                Ok((state, steps.unwrap_or(0)))
+            };
+            Depth::STATES.into_iter().map(&mut count).collect::<Result<_, _>>()?
+        };
+        let since: Option<i64> = look
+            .prepare_cached(
+                "SELECT max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)) AS since FROM step
+                    WHERE pool = ?1 AND state = 'queued' ORDER BY since LIMIT 1",
+            )?
+            .query_row([pool], |row| row.get(0))
+            .optional()?;
+        let oldest = since.map(|since| u64::try_from(wall(&now) - since).unwrap_or_default());
+        Ok(Depth { steps, oldest: oldest.map(std::time::Duration::from_millis) })
     }
 
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {

@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 use self::store::{Store, StoreError};
 use super::clock::Clock;
 use super::{
-    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, Lease, Listed, LogChunk,
-    LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted,
+    Answer, Beat, Claimed, Claimer, Depth, Ending, Entry, Envelope, Filter, Finished, Lease, Listed,
+    LogChunk, LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted,
 };
 
 /// How long an act waits for another process' transaction.
@@ -76,7 +76,8 @@ impl Sqlite {
             tokio::task::spawn_blocking(move || {
                 // A panic within a transaction has rolled it back.
                 let mut store = inner.store.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Err(Ok(unheard)) = tell.send(act(&mut store)) {
+                let done = store.still_there().and_then(|()| act(&mut store));
+                if let Err(Ok(unheard)) = tell.send(done) {
                     undo(&mut store, unheard);
                 }
             });
@@ -146,6 +147,15 @@ impl Queue for Sqlite {
     fn show<'a>(&'a self, id: &'a StepId) -> Answer<'a, Entry> {
         let id = id.clone();
         self.act(move |store| store.show(&id))
+    }
+
+    fn depth<'a>(&'a self, pool: &'a str) -> Answer<'a, Depth> {
+        let pool = pool.to_owned();
+        self.act(move |store| store.depth(&pool))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        self.act(Store::probe)
     }
 
     fn log<'a>(&'a self, id: &'a StepId, from: LogPosition, most: usize) -> Answer<'a, LogChunk> {

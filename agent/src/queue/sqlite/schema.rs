@@ -5,10 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// "kubq": the file is a queue of ours.
-const APPLICATION: i32 = 0x6b75_6271;
+pub(super) const APPLICATION: i32 = 0x6b75_6271;
 
 /// Each brings the tables from its index to the next version. One that has been released is never changed.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = ["
     -- What steps need of their worker; few rows, so that a claim asks for those it meets.
     CREATE TABLE needs (number INTEGER PRIMARY KEY, needs TEXT NOT NULL UNIQUE) STRICT;
     -- Times are milliseconds: of the wall since 1970, of a lease since the boot that `lease_boot` names.
@@ -45,6 +45,28 @@ const MIGRATIONS: [&str; 1] = ["
         WHERE not_after IS NOT NULL AND state IN ('waiting', 'held', 'queued');
     CREATE INDEX leased ON step (lease_until) WHERE state IN ('claimed', 'running');
     CREATE INDEX over ON step (ended_at) WHERE state = 'ended';
+", "
+    -- How many steps of a pool are in each state: kept by every change itself, since counting them takes the longer the more
+    -- there are, and whoever scrapes a metric must not hold up those who claim.
+    CREATE TABLE depth (pool TEXT NOT NULL, state TEXT NOT NULL, steps INTEGER NOT NULL, PRIMARY KEY (pool, state))
+        STRICT, WITHOUT ROWID;
+    INSERT INTO depth SELECT pool, state, count(*) FROM step WHERE state <> 'ended' GROUP BY pool, state;
+    CREATE TRIGGER came AFTER INSERT ON step WHEN NEW.state <> 'ended' BEGIN
+        INSERT INTO depth VALUES (NEW.pool, NEW.state, 1) ON CONFLICT DO UPDATE SET steps = steps + 1;
+    END;
+    CREATE TRIGGER stayed AFTER UPDATE OF state ON step WHEN NEW.state <> OLD.state AND NEW.state <> 'ended' BEGIN
+        INSERT INTO depth VALUES (NEW.pool, NEW.state, 1) ON CONFLICT DO UPDATE SET steps = steps + 1;
+    END;
+    CREATE TRIGGER moved AFTER UPDATE OF state ON step WHEN NEW.state <> OLD.state AND OLD.state <> 'ended' BEGIN
+        UPDATE depth SET steps = steps - 1 WHERE pool = OLD.pool AND state = OLD.state;
+    END;
+    CREATE TRIGGER went AFTER DELETE ON step WHEN OLD.state <> 'ended' BEGIN
+        UPDATE depth SET steps = steps - 1 WHERE pool = OLD.pool AND state = OLD.state;
+    END;
+    -- Since when the step that has waited longest could have been claimed.
+    ALTER TABLE step ADD COLUMN requeued_at INTEGER;
+    CREATE INDEX since ON step (pool, max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)))
+        WHERE state = 'queued';
 "];
 
 /// Sets the connection up, and brings the tables to this program's version.

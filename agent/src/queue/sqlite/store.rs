@@ -26,6 +26,8 @@ pub(super) struct Store {
     pub(super) logs: PathBuf,
     pub(super) database: Connection,
     pub(super) clock: Clock,
+    /// The database's device and inode.
+    identity: (u64, u64),
 }
 
 /// Why an act is not done.
@@ -45,6 +47,8 @@ pub(super) enum StoreError {
     Foreign,
     #[error("cannot be used: a newer kubestep made it")]
     Newer,
+    #[error("was removed, or another one stands in its place")]
+    Gone,
     #[error("cannot be used: a fault of kubestep ended its thread")]
     Panic,
 }
@@ -90,7 +94,31 @@ impl Store {
         wake::touch(&folder)?;
         let mut database = Connection::open(&path)?;
         schema::prepare(&mut database)?;
-        Ok(Self { folder, logs, database, clock })
+        let identity = identity(&path)?;
+        Ok(Self { folder, logs, database, clock, identity })
+    }
+
+    /// Fails where the database that is open is not the queue any more: by an open file it could be written on, and
+    /// nobody would ever read it.
+    pub(super) fn still_there(&self) -> Result<(), StoreError> {
+        match identity(&self.folder.join(DATABASE)) {
+            Ok(found) if found == self.identity => Ok(()),
+            Ok(_) => Err(StoreError::Gone),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes something that changes nothing; it is on the disk when this returns.
+    pub(super) fn probe(&mut self) -> Result<(), StoreError> {
+        if !self.logs.is_dir() {
+            return Err(StoreError::Gone);
+        }
+        let change = Self::change(&mut self.database)?;
+        // Its page is written, whether the number is another one or the same.
+        let version: i32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        change.pragma_update(None, "user_version", version)?;
+        Ok(change.commit()?)
     }
 
     /// A transaction that nobody else writes beside.
@@ -102,6 +130,11 @@ impl Store {
     pub(super) fn wake(&self) {
         drop(wake::touch(&self.folder));
     }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 /// Ours, and nobody else's to read.

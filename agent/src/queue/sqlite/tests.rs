@@ -1,5 +1,6 @@
 //! The embedded engine interrupted at any step of any act, raced, woken, damaged, and looked at by others.
 
+mod depth;
 mod killed;
 
 use std::collections::BTreeSet;

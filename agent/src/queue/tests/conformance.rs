@@ -1,5 +1,6 @@
 //! What the trait promises, asked of any engine. Each part begins with an empty queue and clocks of its own.
 
+mod depth;
 mod logs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use crate::queue::{
     Retry, State, Submitted,
 };
 
-pub(super) const PARTS: usize = 13;
+pub(super) const PARTS: usize = 14;
 
 /// Asks everything.
 pub(super) async fn check(mut make: impl FnMut(&Hands) -> Box<dyn Queue>) {
@@ -41,6 +42,8 @@ pub(super) async fn check(mut make: impl FnMut(&Hands) -> Box<dyn Queue>) {
     logs::logs(&*queue, &hands).await;
     let (queue, hands) = new();
     logs::waits(&*queue, &hands).await;
+    let (queue, hands) = new();
+    depth::check(&*queue, &hands).await;
 }
 
 async fn submit(queue: &dyn Queue, envelope: Envelope) {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::queue::clock::{Clock, Moment};
 use crate::queue::{
-    Answer, Beat, Claimed, Claimer, Ending, Entry, Envelope, Filter, Finished, LEASE, Lease, Listed,
+    Answer, Beat, Claimed, Claimer, Depth, Ending, Entry, Envelope, Filter, Finished, LEASE, Lease, Listed,
     LogChunk, LogFrame, LogPosition, Queue, QueueError, State, StepId, Submitted, frames,
 };
 
@@ -27,7 +27,16 @@ struct Step {
     entry: Entry,
     until: Duration,
     boot: String,
+    requeued_at: Option<jiff::Timestamp>,
     logs: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Step {
+    fn waited(&self, now: &Moment) -> Duration {
+        let since = [self.envelope.not_before, self.requeued_at].into_iter().flatten();
+        let since = since.fold(self.entry.submitted_at, jiff::Timestamp::max);
+        now.wall.duration_since(since).try_into().unwrap_or_default()
+    }
 }
 
 impl Memory {
@@ -151,7 +160,8 @@ impl Queue for Memory {
             let (entry, boot) = (entry(&envelope, now), String::new());
             let due = envelope.not_before.is_none_or(|time| time <= now.wall);
             let number = self.submitted.fetch_add(1, Ordering::Relaxed) + 1;
-            steps.push(Step { number, envelope, entry, until: Duration::ZERO, boot, logs: BTreeMap::new() });
+            let (until, logs, requeued_at) = (Duration::ZERO, BTreeMap::new(), None);
+            steps.push(Step { number, envelope, entry, until, boot, requeued_at, logs });
             if due {
                 let last = steps.len() - 1;
                 admit(steps, last);
@@ -174,8 +184,7 @@ impl Queue for Memory {
             (step.until, step.boot) = (now.boot + LEASE, now.boot_id.to_string());
             let lease = Lease { id: step.entry.id.clone(), epoch: step.entry.epoch };
             let (name, payload) = (step.entry.name.clone(), step.envelope.payload.clone());
-            let since = step.entry.submitted_at.max(step.envelope.not_before.unwrap_or_default());
-            let waited = now.wall.duration_since(since).try_into().unwrap_or_default();
+            let waited = step.waited(now);
             Ok(Some(Claimed { lease, until: step.until, waited, name, payload }))
         })
     }
@@ -262,13 +271,14 @@ impl Queue for Memory {
     }
 
     fn requeue<'a>(&'a self, id: &'a StepId) -> Answer<'a, State> {
-        self.act(|steps, _| {
+        self.act(|steps, now| {
             let at = find(steps, id)?;
             let step = &mut steps[at];
             if step.entry.state != State::Ended {
                 return Err(unfit(step));
             }
             step.envelope.not_after = None;
+            step.requeued_at = Some(now.wall);
             let entry = &mut step.entry;
             (entry.failures, entry.cancel, entry.ending, entry.ended_at) = (0, false, None, None);
             Ok(admit(steps, at))
@@ -309,6 +319,20 @@ impl Queue for Memory {
 
     fn show<'a>(&'a self, id: &'a StepId) -> Answer<'a, Entry> {
         self.act(|steps, _| find(steps, id).map(|at| steps[at].entry.clone()))
+    }
+
+    fn depth<'a>(&'a self, pool: &'a str) -> Answer<'a, Depth> {
+        self.act(|steps, now| {
+            let ours = || steps.iter().filter(|step| step.entry.pool == pool);
+            let count = |state| (state, ours().filter(|step| step.entry.state == state).count() as u64);
+            let queued = ours().filter(|step| step.entry.state == State::Queued);
+            let oldest = queued.map(|step| step.waited(now)).max();
+            Ok(Depth { steps: Depth::STATES.into_iter().map(count).collect(), oldest })
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        self.act(|_, _| Ok(()))
     }
 
     fn log<'a>(&'a self, id: &'a StepId, from: LogPosition, _: usize) -> Answer<'a, LogChunk> {

@@ -116,6 +116,8 @@ proptest! {
                 assert_eq!(done(&engine, act, &hands, &mut given).await, expected, "{act:?}");
                 let entries = engine.list(Filter::default()).await.expect("a list");
                 assert_eq!(entries, oracle.list(Filter::default()).await.expect("a list"), "after {act:?}");
+                let depth = engine.depth("p").await.expect("counted");
+                assert_eq!(depth, oracle.depth("p").await.expect("counted"), "after {act:?}");
                 let entries = entries.into_iter().map(|listed| listed.entry.expect("whole"));
                 let entries: Vec<_> = entries.collect();
                 let out = entries.iter().filter(|entry| entry.state.is_out() || entry.state == State::Queued);

@@ -1,0 +1,133 @@
+//! Counting costs the same however many steps there are, an older queue is counted when it is opened, and one that was
+//! removed is told so.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::super::Sqlite;
+use super::super::schema::{APPLICATION, MIGRATIONS};
+use super::super::store::{Store, StoreError};
+use super::open;
+use crate::queue::tests::{Hands, claimer, envelope, runtime};
+use crate::queue::{Queue, QueueError, State};
+
+/// So many steps, in one transaction.
+fn fill(store: &Store, steps: u32) {
+    let rows = format!(
+        "INSERT OR IGNORE INTO needs (number, needs) VALUES (1, '{{\"capabilities\":[],\"labels\":{{}}}}');
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {steps})
+        INSERT INTO step (id, pool, needs, name, payload, on_lost, on_failure, state, submitted_at)
+        SELECT 'n' || n || '-{steps}', 'p', 1, 'deploy', x'61', 0, 0, 'queued', n FROM n"
+    );
+    store.database.execute_batch(&rows).expect("filled");
+}
+
+/// How many steps SQLite's machine takes for it.
+fn cost(store: &mut Store, act: impl Fn(&mut Store)) -> u64 {
+    // Once before, so that the statements are there.
+    act(store);
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    store.database.progress_handler(1, Some(count)).expect("a handler");
+    act(store);
+    store.database.progress_handler(0, None::<fn() -> bool>).expect("no handler");
+    steps.load(Ordering::Relaxed)
+}
+
+#[test]
+fn counting_costs_the_same_for_ten_steps_and_for_a_hundred_thousand() {
+    let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
+    let mut store = open(folder.path(), &hands);
+    fill(&store, 10);
+    let depth = |store: &mut Store| drop(store.depth("p").expect("counted"));
+    let few = cost(&mut store, depth);
+    fill(&store, 100_000);
+    let found = store.depth("p").expect("counted");
+    let milliseconds = u128::try_from(hands.clock().now().wall.as_millisecond()).expect("after 1970");
+    assert_eq!(found.steps[2], (State::Queued, 100_010));
+    assert_eq!(found.oldest.map(|age| age.as_millis()), Some(milliseconds - 1));
+    let many = cost(&mut store, depth);
+    assert!(few > 0 && many <= few + few / 10, "{few} steps of SQLite's machine for 10, {many} for 100,000");
+}
+
+#[test]
+fn a_queue_of_the_first_version_is_counted_when_it_is_opened() {
+    let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
+    let path = folder.path().join("queue");
+    drop(open(folder.path(), &hands));
+    fs::remove_file(path.join("queue.db")).expect("removed");
+    let old = rusqlite::Connection::open(path.join("queue.db")).expect("opens");
+    old.execute_batch(MIGRATIONS[0]).expect("the first tables");
+    old.pragma_update(None, "application_id", APPLICATION).expect("marked");
+    old.pragma_update(None, "user_version", 1).expect("marked");
+    old.execute_batch(
+        "INSERT INTO needs (needs) VALUES ('{\"capabilities\":[],\"labels\":{}}');
+        INSERT INTO step (id, pool, needs, name, payload, on_lost, on_failure, state, submitted_at) VALUES
+            ('a', 'p', 1, 'deploy', x'61', 0, 0, 'queued', 1), ('b', 'p', 1, 'deploy', x'61', 0, 0, 'queued', 2),
+            ('c', 'p', 1, 'deploy', x'61', 0, 0, 'ended', 3);",
+    )
+    .expect("filled");
+    drop(old);
+    use_private_mode(&path);
+    let mut store = open(folder.path(), &hands);
+    let counts = |store: &mut Store| {
+        store.depth("p").expect("counted").steps.iter().map(|(_, n)| *n).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&mut store), [0, 0, 2, 0, 0]);
+    let claimed = store.claim(&claimer("w")).expect("asked").expect("a step");
+    assert_eq!(claimed.payload.expose(), "a");
+    assert_eq!(counts(&mut store), [0, 0, 1, 1, 0]);
+}
+
+fn use_private_mode(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path.join("queue.db"), fs::Permissions::from_mode(0o600)).expect("private");
+}
+
+#[test]
+fn whoever_writes_on_a_queue_that_was_removed_is_told_so() {
+    let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
+    let path = folder.path().join("queue");
+    let queue = Sqlite::open(&path, hands.clock()).expect("a queue");
+    let gone = |answer: Result<(), QueueError>| {
+        let error = answer.expect_err("it is not there").to_string();
+        assert!(error.ends_with("was removed, or another one stands in its place"), "{error}");
+    };
+    runtime().block_on(async {
+        queue.submit(envelope("a")).await.expect("submitted");
+        queue.probe().await.expect("writable");
+        let claimed =
+            queue.claim(claimer("w"), std::time::Duration::ZERO).await.expect("asked").expect("a step");
+        fs::rename(path.join("logs"), path.join("elsewhere")).expect("moved");
+        gone(queue.probe().await);
+        fs::remove_dir_all(&path).expect("removed");
+        gone(queue.probe().await);
+        gone(queue.heartbeat(&claimed.lease).await.map(drop));
+        gone(queue.submit(envelope("b")).await.map(drop));
+        // Somebody made a new one there: what this one has open is not it.
+        drop(Sqlite::open(&path, hands.clock()).expect("a queue"));
+        gone(queue.probe().await);
+        gone(queue.depth("p").await.map(drop));
+    });
+    assert!(matches!(open(folder.path(), &hands).still_there(), Ok(())));
+}
+
+#[test]
+fn a_probe_writes_and_changes_nothing() {
+    let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
+    let mut store = open(folder.path(), &hands);
+    store.submit(&envelope("a")).expect("submitted");
+    let size = || fs::metadata(folder.path().join("queue/queue.db-wal")).expect("a log").len();
+    let (before, entries) = (size(), super::entries(&mut store));
+    store.probe().expect("writable");
+    assert!(size() > before, "nothing was written");
+    assert_eq!(super::entries(&mut store), entries);
+    // What can only be read is told.
+    store.database.pragma_update(None, "query_only", true).expect("read only");
+    assert!(matches!(store.probe(), Err(StoreError::Database(_))));
+}
