@@ -79,7 +79,7 @@ const TABLE: [(&str, &[&str]); 26] = [
     ("init", &["supervise"]),
     ("queue", &["outcome", "secret"]),
     ("place", &["queue", "settings"]),
-    ("worker", &["causes", "outcome", "queue"]),
+    ("worker", &["causes", "limits", "outcome", "queue"]),
     ("lib", &[]),
 ];
 

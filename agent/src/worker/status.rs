@@ -45,7 +45,7 @@ pub struct Snapshot {
     pub draining: bool,
     /// Whether the preflight has passed; why not, in one line.
     pub preflight: Result<(), String>,
-    /// What the newest act of the queue came to; why it failed, in one line.
+    /// What the newest act of the queue came to; why it failed, in one line. `Ok` before the first one.
     pub queue: Result<(), String>,
     /// Since the loop's last turn.
     pub since_turn: Duration,
@@ -67,8 +67,8 @@ impl Status {
         let counters = Counters::new(Arc::clone(&pool));
         counters.slots(0, slots);
         let preflight = Err("the preflight has not run yet".to_owned());
-        let queue = Err("the queue has not answered yet".to_owned());
-        let now = Now { slots, running: 0, draining: false, preflight, queue, turned: Instant::now() };
+        let now =
+            Now { slots, running: 0, draining: false, preflight, queue: Ok(()), turned: Instant::now() };
         Self(Arc::new(Inner { pool, now: Mutex::new(now), counters }))
     }
 
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_worker_that_has_just_been_started_is_not_ready_and_turns() {
         let snapshot = Status::new("p", 2).snapshot();
-        assert!(snapshot.preflight.is_err() && snapshot.queue.is_err() && snapshot.is_turning());
+        assert!(snapshot.preflight.is_err() && snapshot.is_turning());
         assert_eq!((snapshot.slots, snapshot.running, snapshot.draining), (2, 0, false));
     }
 
