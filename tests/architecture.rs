@@ -73,6 +73,8 @@ const TABLE: [(&str, &[&str]); 26] = [
             "supervise",
             "workspace",
             "limits",
+            "place",
+            "queue",
         ],
     ),
     ("explain", &["payload", "plan", "kubeconfig", "script", "supervise", "limits"]),

@@ -19,6 +19,7 @@ mod isolation;
 mod masking;
 mod namespace;
 mod preflight;
+mod queue;
 mod recipe;
 mod schema;
 mod secrets;

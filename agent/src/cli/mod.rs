@@ -1,8 +1,15 @@
 //! What was typed. Nothing is resolved here; `settings` says what it means.
 
+mod queue;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use queue::{
+    ListArguments, LogsArguments, PruneArguments, QueueArguments, QueueChoice, QueueCommand, StepChoice,
+    StepState, SubmitArguments,
+};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -41,6 +48,12 @@ pub enum Command {
     /// Mask secrets in a stream: standard input to standard output
     #[command(long_about = MASK_ABOUT, after_long_help = MASK_HELP)]
     Mask(MaskArguments),
+    /// Put a step on a queue, and follow it
+    #[command(long_about = queue::SUBMIT_ABOUT, after_long_help = queue::SUBMIT_HELP)]
+    Submit(SubmitArguments),
+    /// Look at the steps of a queue, read their logs, cancel them
+    #[command(after_long_help = queue::QUEUE_HELP)]
+    Queue(QueueArguments),
     /// List the steps that run here, this user's
     #[command(after_long_help = PS_HELP)]
     Ps(PsArguments),

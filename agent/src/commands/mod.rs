@@ -6,9 +6,11 @@ pub mod check;
 pub mod explain;
 pub mod mask;
 pub mod ps;
+pub mod queue;
 mod request;
 pub mod run;
 pub mod schema;
+pub mod submit;
 pub mod sweep;
 
 use crate::cli::Command;
@@ -35,6 +37,8 @@ pub fn run(command: Command, environment: Environment) -> u8 {
         Command::Check(arguments) => check::run(&arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Submit(arguments) => submit::run(&arguments, environment),
+        Command::Queue(arguments) => queue::run(&arguments.command, &environment),
         Command::Ps(arguments) => ps::run(&arguments, &environment),
         Command::Sweep(arguments) => sweep::run(&arguments, &environment),
     }

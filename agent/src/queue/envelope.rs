@@ -48,6 +48,16 @@ impl fmt::Display for StepId {
     }
 }
 
+/// The longest name of a pool, in bytes.
+const LONGEST_POOL: usize = 64;
+
+/// Whether a text is a pool's name: 1 to 64 letters, digits, dashes and underscores, as it is a part of a subject, too.
+#[must_use]
+pub fn is_pool(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=LONGEST_POOL).contains(&name.len()) && name.bytes().all(fits)
+}
+
 /// What a worker must have to run a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Needs {
