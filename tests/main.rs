@@ -27,3 +27,4 @@ mod streams;
 mod supervision;
 mod surroundings;
 mod tls;
+mod worker;

@@ -9,9 +9,11 @@ use kubestep::cli::Arguments;
 use kubestep::{commands, init, settings, supervise};
 
 fn main() -> ExitCode {
-    // Before anything else: the supervisor is started once a step, and needs no command line.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__tree") {
-        return supervise::tree::main();
+    // Before anything else: these are started once a step, and need no command line.
+    match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("__tree") => return supervise::tree::main(),
+        Some("__step") => return commands::step_child::main(),
+        _ => {}
     }
     if let Some(code) = init::stand_in() {
         return code;

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::{LogFormat, StepArguments, TreeMethod};
 use crate::limits::{parse_duration, parse_size};
@@ -14,8 +14,8 @@ use crate::limits::{parse_duration, parse_size};
 /// The process's environment, read once.
 pub type Environment = BTreeMap<OsString, OsString>;
 
-/// Checked settings of `kubestep run`.
-#[derive(Debug)]
+/// Checked settings of `kubestep run`. A worker tells them to the process of each step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// What stands in place of a secret.
     pub mask: String,
@@ -50,7 +50,7 @@ pub struct Settings {
 }
 
 /// What remote payloads may name.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Remote {
     /// Names or globs of variables.

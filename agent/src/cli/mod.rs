@@ -202,7 +202,7 @@ pub enum MaskForms {
 }
 
 /// How the agent's own lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LogFormat {
     /// For people.
@@ -212,7 +212,7 @@ pub enum LogFormat {
 }
 
 /// How a script's processes are held together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TreeMethod {
     /// By a cgroup where one can be made.

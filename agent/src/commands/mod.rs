@@ -10,6 +10,7 @@ pub mod queue;
 mod request;
 pub mod run;
 pub mod schema;
+pub mod step_child;
 pub mod submit;
 pub mod sweep;
 

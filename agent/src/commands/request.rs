@@ -1,8 +1,9 @@
-//! What `run` and `explain` have in common: from a payload's name to everything that it depends on.
+//! What `run`, `explain` and a worker's steps have in common: from a payload to everything that it depends on.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::{PayloadOrigin, StepArguments, TreeMethod};
 use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
@@ -10,6 +11,9 @@ use crate::settings::{Environment, Settings};
 use crate::step::Request;
 use crate::supervise::Choice;
 use crate::workspace::Roots;
+
+/// How long a script of a queue's step may run where neither its payload nor the operator says (payload.md 1).
+const QUEUED_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// The payload cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +37,41 @@ pub(super) fn read(
     let here = std::path::absolute(if from_stdin { Path::new(".") } else { &arguments.step });
     let here = here.map_err(unreadable)?;
     let folder = if from_stdin { here } else { here.parent().map_or(here.clone(), Path::to_owned) };
+    let origin = match arguments.origin {
+        PayloadOrigin::Local => Origin::Local,
+        PayloadOrigin::Remote => Origin::Remote,
+    };
+    let surroundings = Surroundings {
+        environment,
+        folder,
+        service_account_folder: settings.service_account_dir.clone(),
+        now: jiff::Timestamp::now(),
+        origin,
+        policy: policy(settings),
+        queued: false,
+    };
+    Ok(request(text.map_err(unreadable)?, arguments.step.display().to_string(), surroundings, settings))
+}
+
+/// What a step of a worker's queue depends on. Nothing is read from the machine.
+pub(super) fn queued(text: Vec<u8>, settings: &Settings, environment: Environment) -> Request {
+    let policy = Policy { default_timeout: Some(QUEUED_TIMEOUT), ..policy(settings) };
+    let surroundings = Surroundings {
+        environment,
+        folder: PathBuf::from("/"),
+        service_account_folder: settings.service_account_dir.clone(),
+        now: jiff::Timestamp::now(),
+        origin: Origin::Remote,
+        policy,
+        queued: true,
+    };
+    request(text, "-".to_owned(), surroundings, settings)
+}
+
+/// What the operator allows.
+fn policy(settings: &Settings) -> Policy {
     let remote = &settings.remote;
-    let policy = Policy {
+    Policy {
         environment: remote.environment.clone(),
         files: remote.files.clone(),
         tools: remote.tools.clone(),
@@ -43,21 +80,19 @@ pub(super) fn read(
         aks_managed_identity_servers: remote.aks_managed_identity.clone(),
         aks_server_ids: remote.aks_server_id.clone(),
         gke_vm_service_account_servers: remote.gke_vm_service_account.clone(),
+        default_timeout: None,
         max_timeout: settings.max_timeout,
         max_grace: settings.max_grace,
         max_login: settings.max_login,
         max_output: settings.max_output,
-    };
-    let origin = match arguments.origin {
-        PayloadOrigin::Local => Origin::Local,
-        PayloadOrigin::Remote => Origin::Remote,
-    };
-    let service_account_folder = settings.service_account_dir.clone();
-    let now = jiff::Timestamp::now();
-    Ok(Request {
-        text: text.map_err(unreadable)?,
-        source: arguments.step.display().to_string(),
-        surroundings: Surroundings { environment, folder, service_account_folder, now, origin, policy },
+    }
+}
+
+fn request(text: Vec<u8>, source: String, surroundings: Surroundings, settings: &Settings) -> Request {
+    Request {
+        text,
+        source,
+        surroundings,
         program: settings.program.clone(),
         roots: Roots { private: settings.private_roots.clone(), work: settings.work_root.clone() },
         tree: match settings.tree {
@@ -66,7 +101,7 @@ pub(super) fn read(
             TreeMethod::Sweep => Choice::Sweep,
         },
         state: settings.state_dir.clone(),
-    })
+    }
 }
 
 /// One byte more than a payload may have: the payload's reader says that it is too large.

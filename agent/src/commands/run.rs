@@ -79,15 +79,20 @@ async fn with_log(settings: &Settings, voice: Voice, request: &Request) -> io::R
         // A step that is over needs no news.
         let _ = closed.send(StopReason::LogClosed);
     })?;
-    let subscriber = tracing_subscriber::registry().with(log.diagnostics());
-    // There is one command a process; a second subscriber is a test's, and keeps its first one.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    diagnose(&log);
     let context = Context::new(&log, masker, (stop, stops), Record::begin(request.surroundings.now));
     Ok(step::run(request, context).await)
 }
 
+/// Has the log say what is traced.
+pub(super) fn diagnose(log: &Log) {
+    let subscriber = tracing_subscriber::registry().with(log.diagnostics());
+    // There is one command a process; a second subscriber is a test's, and keeps its first one.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
 /// Turns signals into reasons to stop.
-fn listen(stop: &mpsc::UnboundedSender<StopReason>) -> io::Result<()> {
+pub(super) fn listen(stop: &mpsc::UnboundedSender<StopReason>) -> io::Result<()> {
     for (kind, reason) in [
         (SignalKind::hangup(), StopReason::Hangup),
         (SignalKind::interrupt(), StopReason::Interrupt),

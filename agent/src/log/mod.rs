@@ -13,10 +13,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::mask::Masker;
+use crate::mask::{Masked, Masker};
 
 pub use line::{Diagnostics, Format, Level, Line};
 pub use sink::Sink;
+use sink::Way;
 
 /// The agent's voice and both streams of a step.
 pub struct Log {
@@ -38,6 +39,26 @@ pub struct Totals {
     pub masked: u64,
     /// Never written, as nobody read.
     pub dropped: u64,
+}
+
+/// Whose words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The script's standard output.
+    Stdout,
+    /// The script's standard error.
+    Stderr,
+    /// The agent's own line.
+    Agent,
+}
+
+/// Takes a log elsewhere than to this process' own stdout and stderr. The threads that write call it.
+pub trait Carrier: Send + Sync {
+    /// Takes the next bytes; as long as this blocks, so does the script.
+    ///
+    /// # Errors
+    /// Nobody takes them any more.
+    fn carry(&self, whose: Whose, masked: &Masked) -> io::Result<()>;
 }
 
 /// How the agent speaks.
@@ -62,9 +83,31 @@ impl Log {
         let first = Arc::new(AtomicBool::new(true));
         let second =
             if same_file(&stdout, &stderr) { Arc::clone(&first) } else { Arc::new(AtomicBool::new(true)) };
-        let stdout = Sink::start(stdout, first, closed);
-        let stderr = Sink::start(stderr, second, || ());
-        Ok(Self { masker, format: voice.format, least: voice.least, stdout, stderr })
+        let stdout = Way::File { file: stdout, at_line_start: first };
+        let stderr = Way::File { file: stderr, at_line_start: second };
+        Ok(Self::new(masker, voice, [stdout, stderr], closed))
+    }
+
+    /// A log that somebody else takes. `closed` is called once, when he takes no more of the script's stdout.
+    pub fn carried(
+        masker: Masker,
+        voice: Voice,
+        carrier: &Arc<dyn Carrier>,
+        closed: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let way = |whose| Way::Carrier { carrier: Arc::clone(carrier), whose };
+        Self::new(masker, voice, [way(Whose::Stdout), way(Whose::Stderr)], closed)
+    }
+
+    fn new(
+        masker: Masker,
+        voice: Voice,
+        [stdout, stderr]: [Way; 2],
+        closed: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let stdout = Sink::start(stdout, closed);
+        let stderr = Sink::start(stderr, || ());
+        Self { masker, format: voice.format, least: voice.least, stdout, stderr }
     }
 
     /// Says a line of the agent's own, where its level is shown. It never waits for the reader.

@@ -1,12 +1,13 @@
 //! One stream's way out: a queue, and a thread that writes it.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use super::write_all;
+use super::{Carrier, Whose, write_all};
 use crate::mask::Masked;
 
 /// How many bytes of script output may wait for the reader. Beyond it, the script waits.
@@ -37,6 +38,14 @@ struct Shared {
     masked: AtomicU64,
 }
 
+/// Where a sink's bytes go.
+pub(super) enum Way {
+    /// A file of this process; what it has seen last is kept in `at_line_start`.
+    File { file: File, at_line_start: Arc<AtomicBool> },
+    /// Somebody who takes them.
+    Carrier { carrier: Arc<dyn Carrier>, whose: Whose },
+}
+
 /// What went through a sink: bytes of script output, and masks in them.
 pub(super) struct SinkTotals {
     pub(super) written: u64,
@@ -45,13 +54,8 @@ pub(super) struct SinkTotals {
 }
 
 impl Sink {
-    /// Starts the thread. `at_line_start` is kept true to what the file has seen; `closed` is called once, when
-    /// a write fails.
-    pub(super) fn start(
-        file: File,
-        at_line_start: Arc<AtomicBool>,
-        closed: impl FnOnce() + Send + 'static,
-    ) -> Self {
+    /// Starts the thread. `closed` is called once, when a write fails.
+    pub(super) fn start(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             room: Semaphore::new(ROOM),
@@ -62,7 +66,7 @@ impl Sink {
             written: AtomicU64::new(0),
             masked: AtomicU64::new(0),
         });
-        let writer = Writer { file: Some(file), at_line_start, shared: Arc::clone(&shared) };
+        let writer = Writer { way: Some(way), shared: Arc::clone(&shared) };
         std::thread::spawn(move || writer.run(items, closed));
         Self { queue, shared }
     }
@@ -123,10 +127,27 @@ impl Sink {
     }
 }
 
+impl Way {
+    fn take(&mut self, item: &Item) -> io::Result<()> {
+        match (self, item) {
+            (Self::Carrier { carrier, whose }, Item::Output(masked, _)) => carrier.carry(*whose, masked),
+            (Self::Carrier { carrier, .. }, Item::Line(masked)) => carrier.carry(Whose::Agent, masked),
+            (Self::File { file, at_line_start }, Item::Output(masked, _)) => {
+                write_all(file, masked.bytes(), at_line_start)
+            }
+            (Self::File { file, at_line_start }, Item::Line(masked)) => {
+                let fresh = at_line_start.load(Ordering::Relaxed);
+                let before: &[u8] = if fresh { b"" } else { b"\n" };
+                // In one write, so that no byte of the other stream comes between.
+                write_all(file, &[before, masked.bytes()].concat(), at_line_start)
+            }
+        }
+    }
+}
+
 struct Writer {
     /// `None` once a write has failed: everything after it is dropped.
-    file: Option<File>,
-    at_line_start: Arc<AtomicBool>,
+    way: Option<Way>,
     shared: Arc<Shared>,
 }
 
@@ -149,18 +170,8 @@ impl Writer {
 
     /// `None` where nobody reads.
     fn write(&mut self, item: &Item) -> Option<()> {
-        let file = self.file.as_mut()?;
-        let done = match item {
-            Item::Output(masked, _) => write_all(file, masked.bytes(), &self.at_line_start),
-            Item::Line(masked) => {
-                let fresh = self.at_line_start.load(Ordering::Relaxed);
-                let before: &[u8] = if fresh { b"" } else { b"\n" };
-                // In one write, so that no byte of the other stream comes between.
-                write_all(file, &[before, masked.bytes()].concat(), &self.at_line_start)
-            }
-        };
-        if done.is_err() {
-            self.file = None;
+        if self.way.as_mut()?.take(item).is_err() {
+            self.way = None;
             return None;
         }
         if let Item::Output(masked, _) = item {

@@ -122,6 +122,21 @@ pub enum PhaseName {
     Log,
 }
 
+impl PhaseName {
+    /// Its name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Workspace => "workspace",
+            Self::Credential => "credential",
+            Self::Namespace => "namespace",
+            Self::Script => "script",
+            Self::Log => "log",
+        }
+    }
+}
+
 #[derive(Clone, JsonSchema, Serialize)]
 pub(super) struct Phase {
     /// Which.

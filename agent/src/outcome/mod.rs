@@ -146,6 +146,14 @@ fn stopped(reason: StopReason) -> Verdict {
         StopReason::Interrupt => (130, Reason::Cancelled, "cancelled by INT"),
         StopReason::Terminate => (143, Reason::Cancelled, "cancelled by TERM"),
         StopReason::LogClosed => (141, Reason::LogClosed, "nobody reads the log any more"),
+        StopReason::Queue => (143, Reason::Cancelled, "cancelled on its queue"),
+        StopReason::Drain | StopReason::DrainAtOnce => {
+            (143, Reason::Cancelled, "cancelled, since its worker ends")
+        }
+        StopReason::WorkerGone => (70, Reason::AgentFailed, "its worker is gone"),
+        StopReason::LeaseOver => {
+            (70, Reason::AgentFailed, "the worker could not renew its lease of the step in time")
+        }
         StopReason::OutputLimit => (153, Reason::OutputLimit, "the script wrote more than limits.output"),
     };
     Verdict { exit_code, reason, message: message.to_owned(), hint: None }
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_ending_has_the_code_and_the_reason_of_the_contract() {
-        use StopReason::{Hangup, Interrupt, LogClosed, OutputLimit, Terminate, TimedOut};
+        use StopReason::{Drain, Hangup, Interrupt, LeaseOver, LogClosed, OutputLimit, Terminate, TimedOut};
         let script = |exit| Ok(Ending::Script { exit, tree: Fate::Ended });
         let stopped = |reason, exit| Ok(Ending::Stopped { reason, exit, tree: Fate::Killed });
         for (done, code, reason) in [
@@ -179,6 +187,9 @@ mod tests {
             (stopped(Terminate, Some(Exit::Signal(15))), 143, Reason::Cancelled),
             (stopped(LogClosed, Some(Exit::Code(1))), 141, Reason::LogClosed),
             (stopped(OutputLimit, Some(Exit::Code(0))), 153, Reason::OutputLimit),
+            (stopped(StopReason::Queue, None), 143, Reason::Cancelled),
+            (stopped(Drain, None), 143, Reason::Cancelled),
+            (stopped(LeaseOver, None), 70, Reason::AgentFailed),
             (Ok(Ending::Lost { exit: Some(Exit::Code(0)), reason: None }), 70, Reason::AgentFailed),
             (Ok(Ending::Lost { exit: None, reason: Some(TimedOut) }), 70, Reason::AgentFailed),
             (Err(StepError::Stopped(Terminate)), 143, Reason::Cancelled),

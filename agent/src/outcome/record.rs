@@ -27,7 +27,11 @@ pub struct Record {
     pub truncated: u64,
     /// In the order in which they came up.
     pub warnings: Vec<Warning>,
+    /// Who is told of each phase as it begins.
+    watcher: Option<Watcher>,
 }
+
+type Watcher = Box<dyn Fn(PhaseName) + Send>;
 
 impl Record {
     /// Begins with the time.
@@ -44,12 +48,23 @@ impl Record {
             tree: None,
             truncated: 0,
             warnings,
+            watcher: None,
         }
+    }
+
+    /// Has somebody told of each phase as it begins.
+    #[must_use]
+    pub fn watched(mut self, watcher: impl Fn(PhaseName) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
     }
 
     /// Begins a phase, and ends the one before.
     pub fn phase(&mut self, name: PhaseName) {
         self.end_phase();
+        if let Some(watcher) = &self.watcher {
+            watcher(name);
+        }
         self.current = Some((name, Instant::now()));
     }
 

@@ -93,6 +93,8 @@ pub struct Policy {
     pub aks_server_ids: Vec<String>,
     /// Servers that the worker's own Google account may be sent to; empty: the account is refused.
     pub gke_vm_service_account_servers: Vec<String>,
+    /// `limits.timeout` where the payload does not say; `None` is without end.
+    pub default_timeout: Option<std::time::Duration>,
     /// The largest `limits.timeout`; `None` has no bound.
     pub max_timeout: Option<std::time::Duration>,
     /// The largest `limits.grace`; `None` has no bound.
@@ -117,6 +119,8 @@ pub struct Surroundings {
     pub origin: Origin,
     /// What the operator allows.
     pub policy: Policy,
+    /// Whether a queue does what the payload says to one.
+    pub queued: bool,
 }
 
 /// A checked step.

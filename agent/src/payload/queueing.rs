@@ -3,6 +3,8 @@
 /// When a step may begin, beside which others, and whether again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queueing {
+    /// Whether there is a queue that hears it.
+    pub queued: bool,
     /// No worker gets it earlier.
     pub not_before: Option<jiff::Timestamp>,
     /// No worker gets it at this time or later; always after `not_before`.
@@ -28,15 +30,15 @@ pub enum ConcurrencyKey {
 }
 
 impl Queueing {
-    /// The names of the fields that were given, for whoever has no queue.
+    /// The names of the fields that were given to no queue.
     #[must_use]
-    pub fn given(&self) -> Vec<&'static str> {
+    pub fn unheard(&self) -> Vec<&'static str> {
         let given = [
             (self.not_before.is_some(), "notBefore"),
             (self.not_after.is_some(), "notAfter"),
             (self.concurrency_key != ConcurrencyKey::Target, "concurrencyKey"),
             (self.retry_on_lost || self.retry_on_failure > 0, "retry"),
         ];
-        given.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name).collect()
+        given.into_iter().filter(|(is_given, _)| *is_given && !self.queued).map(|(_, name)| name).collect()
     }
 }

@@ -193,9 +193,9 @@ impl Plan {
 
 /// A step that is run here and now has no queue that could do what it says to one.
 fn without_queue(step: &Step) -> Option<String> {
-    let given = step.queueing.given();
-    let list = given.join(", ");
-    (!given.is_empty()).then(|| format!("{list}: for a queue; the step runs now, once, beside any other"))
+    let unheard = step.queueing.unheard();
+    let list = unheard.join(", ");
+    (!unheard.is_empty()).then(|| format!("{list}: for a queue; the step runs now, once, beside any other"))
 }
 
 /// What was decided about the login.

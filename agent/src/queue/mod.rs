@@ -97,6 +97,10 @@ pub trait Queue: Send + Sync {
     /// Renews a lease. It is renewed when this returns, and not before.
     fn heartbeat<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat>;
 
+    /// Waits until somebody wants the step of this lease to be cancelled, well before the next heartbeat says so. It
+    /// may wait for ever: a heartbeat tells as well. Cancel-safe.
+    fn cancelled<'a>(&'a self, lease: &'a Lease) -> Answer<'a, ()>;
+
     /// Records that the step begins: from here on, it is never run again by itself. To be called, and confirmed,
     /// before anything of the step is started. Where the step has been cancelled the answer says so, and it must not.
     fn started<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat>;

@@ -4,8 +4,8 @@
 //! Running ── exited, stop ──▶ Ending ── grace over, second stop ──▶ Killing ── empty, survived ──▶ Over
 //!    └─────────── lost ──────────┴───────── empty, lost ────────────────┴────── lost, silent ─────▶ Over
 //! ```
-//! A stop leads to an exit or, when its grace is over, to a kill; a second INT or TERM kills now; the first
-//! reason is the one told; nothing is signalled after the end.
+//! A stop leads to an exit or, when its grace is over, to a kill; a second INT or TERM kills now, and so does the end of
+//! a lease; the first reason is the one told; nothing is signalled after the end.
 
 use super::control::Exit;
 
@@ -24,6 +24,23 @@ pub enum StopReason {
     LogClosed,
     /// More than `limits.output` was written, and `limits.outputPolicy` is `fail`.
     OutputLimit,
+    /// Somebody cancelled the step on its queue.
+    Queue,
+    /// The step's worker ends.
+    Drain,
+    /// The step's worker ends now.
+    DrainAtOnce,
+    /// The step's worker is gone.
+    WorkerGone,
+    /// The step's lease was not renewed: soon somebody else may have the step.
+    LeaseOver,
+}
+
+impl StopReason {
+    /// Whether there is no time for a grace.
+    fn is_at_once(self) -> bool {
+        matches!(self, Self::DrainAtOnce | Self::LeaseOver)
+    }
 }
 
 /// What happened.
@@ -163,11 +180,12 @@ impl Life {
         let again = by_hand && self.signalled;
         self.signalled |= by_hand;
         match self.phase {
+            Phase::Running if reason.is_at_once() => self.kill(Cause::Stop { reason, exit: None }),
             Phase::Running => {
                 self.phase = Phase::Ending(Cause::Stop { reason, exit: None });
                 Action::Terminate
             }
-            Phase::Ending(cause) if again => self.kill(cause),
+            Phase::Ending(cause) if again || reason.is_at_once() => self.kill(cause),
             Phase::Ending(_) | Phase::Killing(_) | Phase::Over => Action::Nothing,
         }
     }
@@ -222,9 +240,10 @@ mod tests {
     const EXIT: Exit = Exit::Code(3);
 
     /// Every event; of the reasons to stop, one for each way in which they differ.
-    const EVENTS: [Event; 10] = [
+    const EVENTS: [Event; 11] = [
         Event::Stop(StopReason::TimedOut),
         Event::Stop(StopReason::OutputLimit),
+        Event::Stop(StopReason::LeaseOver),
         Event::Stop(StopReason::Interrupt),
         Event::Stop(StopReason::Terminate),
         Event::Exited(EXIT),
@@ -265,15 +284,25 @@ mod tests {
         let quiet = actions.iter().filter(|action| **action == Action::Nothing).count();
         let acts = [terminate, kill, finish].iter().flatten().count();
         assert_eq!(quiet + acts, actions.len(), "each act once: {events:?}");
-        assert!(
-            kill.is_none() || terminate.is_some_and(|at| Some(at) < kill),
-            "TERM before KILL: {events:?}"
-        );
         assert!(finish.is_none_or(|end| terminate.max(kill).is_none_or(|at| at < end)), "{events:?}");
         // TERM goes with the first stop or exit, unless the end came first.
         let first = events.iter().position(|event| matches!(event, Event::Stop(_) | Event::Exited(_)));
-        let before = |at: usize| finish.is_none_or(|end| at < end);
-        assert_eq!(terminate, first.filter(|at| before(*at)), "{events:?}");
+        let before = |at: &usize| finish.is_none_or(|end| *at < end);
+        let first = first.filter(before);
+        let at_once =
+            events.iter().position(|event| *event == Event::Stop(StopReason::LeaseOver)).filter(before);
+        if let Some(at) = at_once {
+            assert!(kill.is_some_and(|kill| kill <= at), "an end of the lease kills: {events:?}");
+        }
+        if first.is_some() && first == at_once {
+            assert_eq!((terminate, kill), (None, at_once), "{events:?}");
+        } else {
+            assert_eq!(terminate, first, "{events:?}");
+            assert!(
+                kill.is_none_or(|kill| terminate.is_some_and(|at| at < kill)),
+                "TERM before KILL: {events:?}"
+            );
+        }
         let Some(Action::Finish(ending)) = finish.map(|end| actions[end]) else {
             assert!(
                 events.iter().all(|event| *event != Event::Lost),
@@ -283,7 +312,7 @@ mod tests {
         };
         let seen = &events[..finish.unwrap_or_default()];
         let exited = seen.iter().any(|event| matches!(event, Event::Exited(_))).then_some(EXIT);
-        let reason = match first.map(|at| events[at]).filter(|_| terminate.is_some()) {
+        let reason = match first.map(|at| events[at]) {
             Some(Event::Stop(reason)) => Some(reason),
             _ => None,
         };
@@ -310,7 +339,7 @@ mod tests {
                 sequences += 1;
             });
         }
-        assert_eq!(sequences, 1_111_110);
+        assert_eq!(sequences, 1_948_716);
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn defaults(reader: &Reader<'_>) -> Limits {
     let policy = &reader.surroundings.policy;
     let default = Limits::default();
     Limits {
-        timeout: reader.bound(policy.max_timeout),
+        timeout: policy.default_timeout.into_iter().chain(reader.bound(policy.max_timeout)).min(),
         grace: reader.bound(policy.max_grace).map_or(default.grace, |most| most.min(default.grace)),
         login: reader.bound(policy.max_login).map_or(default.login, |most| most.min(default.login)),
         output: reader.bound(policy.max_output).map_or(default.output, |most| most.min(default.output)),

@@ -26,7 +26,8 @@ pub(super) fn read(reader: &Reader<'_>, fields: &Fields<'_>) -> Option<Queueing>
         return None;
     }
     let (retry_on_lost, retry_on_failure) = retry?;
-    Some(Queueing { not_before, not_after, concurrency_key: key?, retry_on_lost, retry_on_failure })
+    let queued = reader.surroundings.queued;
+    Some(Queueing { queued, not_before, not_after, concurrency_key: key?, retry_on_lost, retry_on_failure })
 }
 
 fn time(reader: &Reader<'_>, field: &Field<'_>) -> Option<Timestamp> {

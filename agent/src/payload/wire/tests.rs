@@ -48,6 +48,7 @@ impl Place {
             now: "2026-11-24T10:00:00Z".parse().unwrap(),
             origin: Origin::Local,
             policy: Policy::default(),
+            queued: false,
         };
         Self { folder, surroundings }
     }

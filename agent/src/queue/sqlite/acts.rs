@@ -102,6 +102,12 @@ impl Store {
         })
     }
 
+    /// Whether somebody wants the step of this lease to be cancelled.
+    pub(super) fn is_cancelled(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let row = row(&self.database, &lease.id)?;
+        if row.epoch == lease.epoch && row.state.is_out() { Ok(row.cancel) } else { Err(lease_over(lease)) }
+    }
+
     pub(super) fn started(&mut self, lease: &Lease) -> Result<Beat, StoreError> {
         self.renew(lease, |change, row, now| {
             let begin = "UPDATE step SET lease_until = ?2, state = iif(cancel, state, 'running'),
@@ -183,6 +189,9 @@ impl Store {
         }
         change.commit()?;
         self.wake();
+        if row.state.is_out() {
+            self.tell_holders();
+        }
         Ok(if row.state.is_out() { row.state } else { State::Ended })
     }
 

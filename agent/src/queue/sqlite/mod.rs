@@ -101,6 +101,10 @@ impl Queue for Sqlite {
         self.act(move |store| store.heartbeat(&lease))
     }
 
+    fn cancelled<'a>(&'a self, lease: &'a Lease) -> Answer<'a, ()> {
+        Box::pin(self.wait_for_cancel(lease))
+    }
+
     fn started<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat> {
         let lease = lease.clone();
         self.act(move |store| store.started(&lease))

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{schema, wake};
+use super::schema;
+use super::wake::{self, Bell};
 use crate::queue::clock::Clock;
 use crate::queue::{QueueError, State, StepId};
 
@@ -91,7 +92,9 @@ impl Store {
         // SQLite gives its other files the mode of this one.
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         private(&path, 0o600)?;
-        wake::touch(&folder)?;
+        for bell in [Bell::Free, Bell::Cancelled] {
+            wake::touch(&folder, bell)?;
+        }
         let mut database = Connection::open(&path)?;
         schema::prepare(&mut database)?;
         let identity = identity(&path)?;
@@ -128,7 +131,12 @@ impl Store {
 
     /// After a change that may have freed a step. It is done all the same where that fails: claims look again anyway.
     pub(super) fn wake(&self) {
-        drop(wake::touch(&self.folder));
+        drop(wake::touch(&self.folder, Bell::Free));
+    }
+
+    /// After a cancellation that a holder has to carry out. Where that fails he hears of it with his heartbeat.
+    pub(super) fn tell_holders(&self) {
+        drop(wake::touch(&self.folder, Bell::Cancelled));
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::store::StoreError;
-use super::wake::Watch;
+use super::wake::{Bell, Watch};
 use super::{SAFETY_POLL, Sqlite};
-use crate::queue::{Claimed, Claimer, Entry, LogChunk, LogPosition, Queue, QueueError, State, StepId};
+use crate::queue::{Claimed, Claimer, Entry, Lease, LogChunk, LogPosition, Queue, QueueError, State, StepId};
 
 impl Sqlite {
     pub(super) async fn wait_and_claim(
@@ -88,8 +88,21 @@ impl Sqlite {
         }
     }
 
+    /// It has no end: nothing that time does cancels a step.
+    pub(super) async fn wait_for_cancel(&self, lease: &Lease) -> Result<(), QueueError> {
+        let io = |error| StoreError::Io(error).told(&self.0.place);
+        let watch = Watch::new(&self.0.folder, Bell::Cancelled, None).map_err(io)?;
+        loop {
+            let asked = lease.clone();
+            if self.act(move |store| store.is_cancelled(&asked)).await? {
+                return Ok(());
+            }
+            watch.touched().await.map_err(io)?;
+        }
+    }
+
     fn watch(&self, log_of: Option<i64>) -> Result<Watch, QueueError> {
-        let watch = Watch::new(&self.0.folder, log_of);
+        let watch = Watch::new(&self.0.folder, Bell::Free, log_of);
         watch.map_err(|error| StoreError::Io(error).told(&self.0.place))
     }
 

@@ -1,5 +1,5 @@
 //! How waits end: a file that is touched whenever a step may have become free or has ended, the log files, and inotify on
-//! them.
+//! them; and a file of its own for cancellations, so that the others' comings and goings wake no holder.
 //!
 //! A touch that is lost with its process costs time, never a step: the wait has an end of its own.
 
@@ -11,16 +11,32 @@ use std::path::Path;
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use tokio::net::unix::pipe::Receiver;
 
-const FILE: &str = "wake";
+/// What is told: each has a file.
+#[derive(Clone, Copy)]
+pub(super) enum Bell {
+    /// A step may have become free.
+    Free,
+    /// A step that somebody holds was cancelled.
+    Cancelled,
+}
+
+impl Bell {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Free => "wake",
+            Self::Cancelled => "cancel",
+        }
+    }
+}
 
 /// The fixed part of inotify's event: watch, mask, cookie, length; 32 bits each, as the machine writes numbers.
 const HEAD: usize = 16;
 
 /// Tells all that wait.
-pub(super) fn touch(folder: &Path) -> io::Result<()> {
+pub(super) fn touch(folder: &Path, bell: Bell) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // Never truncated: one byte is written over itself.
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(folder.join(FILE))?;
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(folder.join(bell.file()))?;
     file.write_all_at(b".", 0)
 }
 
@@ -35,11 +51,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Hears the touches; with a step's number, what is appended to its logs, too.
-    pub(super) fn new(folder: &Path, log_of: Option<i64>) -> io::Result<Self> {
+    /// Hears a bell; with a step's number, what is appended to its logs, too.
+    pub(super) fn new(folder: &Path, bell: Bell, log_of: Option<i64>) -> io::Result<Self> {
         let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         // The file is made with the store. Should it be removed, that is heard, too, and the next look tells why.
-        add_watch(&events, folder.join(FILE), WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
+        add_watch(&events, folder.join(bell.file()), WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
         if log_of.is_some() {
             // The folder, as the next claim's file is not there yet.
             add_watch(&events, folder.join(super::store::LOGS), WatchFlags::MODIFY)?;

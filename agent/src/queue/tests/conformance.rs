@@ -240,7 +240,11 @@ async fn cancelling(queue: &dyn Queue, hands: &Hands) {
     for lease in [&claimed, &back, &gone] {
         assert_eq!(queue.cancel(&lease.id).await.expect("asked"), State::Claimed);
     }
-    assert_eq!(queue.cancel(&running.id).await.expect("asked"), State::Running);
+    let within = |wait| tokio::time::timeout(Duration::from_millis(wait), queue.cancelled(&running));
+    assert!(within(20).await.is_err(), "nobody has cancelled it");
+    let (heard, asked) = tokio::join!(within(5000), queue.cancel(&running.id));
+    assert_eq!(asked.expect("asked"), State::Running);
+    heard.expect("in time").expect("answered");
     assert!(queue.started(&claimed).await.expect("answered").cancel, "it must not begin");
     assert_eq!(state(queue, "claimed").await, State::Claimed);
     assert!(queue.heartbeat(&running).await.expect("answered").cancel);
@@ -250,6 +254,7 @@ async fn cancelling(queue: &dyn Queue, hands: &Hands) {
     for lease in [&claimed, &running] {
         assert_eq!(queue.finish(lease, cancelled.clone()).await.expect("ended"), Finished::Ended);
     }
+    assert!(is_over(&queue.cancelled(&running).await));
     hands.pass(60);
     assert_eq!(reason(queue, "gone").await, Some(Reason::Cancelled), "nobody gets it again");
 }

@@ -197,6 +197,16 @@ impl Queue for Memory {
         })
     }
 
+    fn cancelled<'a>(&'a self, lease: &'a Lease) -> Answer<'a, ()> {
+        Box::pin(async move {
+            // Nobody waits for long in a test.
+            while !self.act(|steps, _| held(steps, lease).map(|at| steps[at].entry.cancel)).await? {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ok(())
+        })
+    }
+
     fn started<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat> {
         self.act(|steps, now| {
             let at = held(steps, lease)?;

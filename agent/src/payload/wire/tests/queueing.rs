@@ -7,13 +7,14 @@ use crate::payload::{ConcurrencyKey, Queueing};
 fn a_step_says_when_beside_which_and_whether_again() {
     let place = Place::new();
     assert_eq!(place.step(with("")).queueing, Queueing::default());
-    assert!(Queueing::default().given().is_empty());
+    assert!(Queueing::default().unheard().is_empty());
     let step = place.step(with(
         "notBefore: 2026-11-24T10:00:00Z\nnotAfter: \"2026-11-24T12:00:00+01:00\"\nconcurrencyKey: shop\n\
          retry: {onLost: true, onFailure: 3}\n",
     ));
     let time = |text: &str| Some(text.parse().unwrap());
     let expected = Queueing {
+        queued: false,
         not_before: time("2026-11-24T10:00:00Z"),
         not_after: time("2026-11-24T11:00:00Z"),
         concurrency_key: ConcurrencyKey::Named("shop".into()),
@@ -21,7 +22,8 @@ fn a_step_says_when_beside_which_and_whether_again() {
         retry_on_failure: 3,
     };
     assert_eq!(step.queueing, expected);
-    assert_eq!(expected.given(), ["notBefore", "notAfter", "concurrencyKey", "retry"]);
+    assert_eq!(expected.unheard(), ["notBefore", "notAfter", "concurrencyKey", "retry"]);
+    assert!(Queueing { queued: true, ..expected }.unheard().is_empty());
     let free = place.step(with("concurrencyKey: none")).queueing;
     assert_eq!(free.concurrency_key, ConcurrencyKey::Free);
 }

@@ -1,0 +1,175 @@
+//! `kubestep __step`: one step of a worker's queue in a process of its own, so that one step cannot harm another.
+//!
+//! It is `kubestep run` for a payload that speaks for somebody else. What it reads comes from the worker, over the
+//! socket on descriptor 0; its log goes up there, masked before it leaves this process; the result is the last frame.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{SOFTWARE, request, run};
+use crate::log::{Carrier, Format, Level, Log, Voice, Whose};
+use crate::mask::{Masked, Masker};
+use crate::outcome::Record;
+use crate::queue::clock::boot_time;
+use crate::queue::{Ending, LogFrame, LogStream};
+use crate::settings::Settings;
+use crate::step::{self, Context, Outcome, Request, Stop};
+use crate::supervise::{self, StopReason};
+use crate::worker::frames::{Cancel, Down, Up};
+
+/// The longest that the end of the lease goes unnoticed when the machine was suspended, since timers stood still.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs the step to its end. Where nothing could be told to the worker, the exit code says so.
+#[must_use]
+pub fn main() -> ExitCode {
+    serve().map_or(SOFTWARE.into(), |()| ExitCode::SUCCESS)
+}
+
+fn serve() -> io::Result<()> {
+    supervise::tree::seal()?;
+    // It was started by way of /proc/self/exe, and would be called `exe` in every list of processes.
+    rustix::thread::set_name(c"kubestep-step")?;
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    let up = Arc::new(Upstream(Mutex::new(socket.try_clone()?)));
+    let (job, payload, until) = Down::begin(&mut socket)?;
+    let (settings, environment) = job.into_parts();
+    let request = request::queued(payload, &settings, environment);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (sender, orders) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        while let Ok(Some(order)) = Down::read(&mut socket) {
+            if sender.send(order).is_err() {
+                break;
+            }
+        }
+    });
+    let ending = runtime.block_on(run_step(&settings, &request, &up, Orders { orders, until }))?;
+    // A tool that was being tried must not hold the end.
+    runtime.shutdown_background();
+    up.send(&Up::Result(Box::new(ending)))
+}
+
+async fn run_step(
+    settings: &Settings,
+    request: &Request,
+    up: &Arc<Upstream>,
+    orders: Orders,
+) -> io::Result<Ending> {
+    let (stop, stops) = mpsc::unbounded_channel();
+    run::listen(&stop)?;
+    let masker = Masker::new(&settings.mask);
+    let carrier: Arc<dyn Carrier> = Arc::clone(up) as Arc<dyn Carrier>;
+    let closed = stop.clone();
+    let voice = Voice { format: Format::Text, least: Level::Info };
+    let log = Log::carried(masker.clone(), voice, &carrier, move || {
+        // A step that is over needs no news.
+        let _ = closed.send(StopReason::WorkerGone);
+    });
+    run::diagnose(&log);
+    tokio::spawn(orders.obey(stop.clone()));
+    let phases = Arc::clone(up);
+    let record = Record::begin(request.surroundings.now).watched(move |phase| {
+        // A worker that is gone is noticed by its socket's end.
+        drop(phases.send(&Up::Phase(phase.name().to_owned())));
+    });
+    let context = Context::new(&log, masker.clone(), (stop, stops), record);
+    let Outcome { verdict, result } = step::run(request, context).await;
+    let message = masker.text(&verdict.message);
+    let result = serde_json::to_value(&result).ok().map(|result| masked(result, &masker));
+    Ok(Ending { reason: verdict.reason, exit_code: verdict.exit_code, message, result })
+}
+
+/// The result with its sentences masked; everything else in it is a number, a name or a word of a closed list.
+fn masked(mut result: serde_json::Value, masker: &Masker) -> serde_json::Value {
+    let mask = |object: &mut serde_json::Value| {
+        for name in ["message", "hint"] {
+            if let Some(serde_json::Value::String(text)) = object.get_mut(name) {
+                *text = masker.text(text);
+            }
+        }
+    };
+    mask(&mut result);
+    result["warnings"].as_array_mut().into_iter().flatten().for_each(mask);
+    result
+}
+
+/// What the worker says while the step runs.
+struct Orders {
+    orders: mpsc::UnboundedReceiver<Down>,
+    /// When the tree must have ended, by CLOCK_BOOTTIME.
+    until: Duration,
+}
+
+impl Orders {
+    /// Turns what the worker says, its silence and its end into reasons to stop.
+    async fn obey(mut self, stop: Stop) {
+        let mut over = false;
+        loop {
+            let left = self.until.saturating_sub(boot_time());
+            if left.is_zero() && !over {
+                over = true;
+                // A step that is over needs no news; so below.
+                let _ = stop.send(StopReason::LeaseOver);
+            }
+            let order = tokio::select! {
+                order = self.orders.recv() => order,
+                () = tokio::time::sleep(left.min(LOOK)), if !over => continue,
+            };
+            match order {
+                Some(Down::Lease(until)) => self.until = until,
+                Some(Down::Cancel(cancel)) => drop(stop.send(reason(cancel))),
+                Some(Down::Job(_) | Down::Payload(_)) => {}
+                None => break,
+            }
+        }
+        let _ = stop.send(StopReason::WorkerGone);
+        // Nobody renews the lease any more, and a long grace does not outlast it.
+        while !over {
+            let left = self.until.saturating_sub(boot_time());
+            over = left.is_zero();
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+        let _ = stop.send(StopReason::LeaseOver);
+    }
+}
+
+fn reason(cancel: Cancel) -> StopReason {
+    match cancel {
+        Cancel::Queue => StopReason::Queue,
+        Cancel::Drain => StopReason::Drain,
+        Cancel::DrainAtOnce => StopReason::DrainAtOnce,
+        Cancel::LeaseOver => StopReason::LeaseOver,
+    }
+}
+
+/// The way to the worker, shared by the threads that write.
+struct Upstream(Mutex<UnixStream>);
+
+impl Upstream {
+    /// One frame at a time.
+    fn send(&self, frame: &Up) -> io::Result<()> {
+        let bytes = frame.bytes()?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)
+    }
+}
+
+impl Carrier for Upstream {
+    fn carry(&self, whose: Whose, masked: &Masked) -> io::Result<()> {
+        let stream = match whose {
+            Whose::Stdout => LogStream::Stdout,
+            Whose::Stderr => LogStream::Stderr,
+            Whose::Agent => LogStream::Agent,
+        };
+        let milliseconds = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+        self.send(&Up::Log(LogFrame { stream, milliseconds, bytes: masked.bytes().to_vec() }))
+    }
+}

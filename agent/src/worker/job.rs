@@ -1,0 +1,84 @@
+//! How a step is to be run: what its process would read from the operator's config and from the environment, told by the
+//! worker, so that the process needs neither. It may not even be allowed to read them.
+
+use std::ffi::OsString;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Environment, Settings};
+
+/// Variables that are the worker's own, and no step's.
+const OWN: [&str; 8] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+    "STATE_DIRECTORY",
+];
+
+/// What the process of a step is told first. It has no `Debug`: the environment may hold secrets.
+#[derive(Serialize, Deserialize)]
+pub struct Job {
+    /// The operator's word.
+    pub settings: Settings,
+    /// The worker's environment; `KUBESTEP_…` and what else is the worker's own is left out.
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Job {
+    /// A job in the worker's own surroundings.
+    #[must_use]
+    pub fn new(settings: Settings, environment: &Environment) -> Self {
+        let own = |name: &str| name.starts_with("KUBESTEP_") || OWN.contains(&name);
+        let kept = environment.iter().filter(|(name, _)| !name.to_str().is_some_and(own));
+        Self { settings, environment: kept.map(|(name, value)| (name.clone(), value.clone())).collect() }
+    }
+
+    /// Sets a variable, or takes it away.
+    pub fn set(&mut self, name: &str, value: Option<OsString>) {
+        self.environment.retain(|(known, _)| known.as_os_str() != name);
+        self.environment.extend(value.map(|value| (name.into(), value)));
+    }
+
+    /// The parts.
+    #[must_use]
+    pub fn into_parts(self) -> (Settings, Environment) {
+        (self.settings, self.environment.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Job;
+    use crate::cli::{Arguments, Command};
+    use crate::settings::{Environment, Settings};
+    use clap::Parser;
+    use std::ffi::OsString;
+
+    #[test]
+    fn a_job_survives_its_way_and_leaves_out_what_is_the_workers() {
+        let environment: Environment = [
+            ("PATH", "/bin"),
+            ("KUBESTEP_MASK", "[x]"),
+            ("NOTIFY_SOCKET", "/run/notify"),
+            ("TMPDIR", "/tmp/a"),
+        ]
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .into();
+        let Command::Run(run) = Arguments::parse_from(["kubestep", "run", "-"]).command else {
+            unreachable!("a run")
+        };
+        let settings = Settings::resolve(&run.step, None, &environment).expect("valid");
+        let mut job = Job::new(settings, &environment);
+        job.set("HOME", Some("/home/a".into()));
+        job.set("TMPDIR", None);
+        let text = serde_json::to_vec(&job).expect("JSON");
+        let (settings, environment) = serde_json::from_slice::<Job>(&text).expect("JSON").into_parts();
+        assert_eq!((settings.mask.as_str(), settings.work_root.as_path()), ("[x]", "/tmp/a".as_ref()));
+        let names: Vec<_> = environment.keys().collect();
+        assert_eq!(names, ["HOME", "PATH"]);
+    }
+}

@@ -1,0 +1,3 @@
+//! The worker: steps of a queue, each in a process of its own.
+
+mod child;
