@@ -82,7 +82,7 @@ const TABLE: [(&str, &[&str]); 26] = [
     ("init", &["supervise"]),
     ("queue", &["outcome", "secret"]),
     ("place", &["queue", "settings"]),
-    ("worker", &["causes", "limits", "outcome", "queue", "settings", "secret"]),
+    ("worker", &["causes", "limits", "queue", "settings", "secret", "log", "outcome", "supervise"]),
     ("lib", &[]),
 ];
 

@@ -1,6 +1,8 @@
 //! What the operator means: flags beat `KUBESTEP_*` variables beat the config file. The only reader of the
 //! process's environment.
 
+pub mod worker;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -112,6 +114,7 @@ struct Config {
     tree: Option<TreeMethod>,
     remote: Remote,
     maxima: Maxima,
+    worker: worker::WorkerConfig,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,6 +143,15 @@ impl Settings {
         given_format: Option<LogFormat>,
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
+        Self::with_config(arguments, given_format, environment).map(|(settings, _)| settings)
+    }
+
+    /// Gives what the config says to a worker, too.
+    fn with_config(
+        arguments: &StepArguments,
+        given_format: Option<LogFormat>,
+        environment: &Environment,
+    ) -> Result<(Self, worker::WorkerConfig), SettingsError> {
         let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
         let path = |name: &str| value(name).map(PathBuf::from);
         let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
@@ -150,7 +162,7 @@ impl Settings {
         let (private_roots, temporary) = roots(environment);
         let given_state =
             arguments.state_dir.clone().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
-        Ok(Self {
+        let settings = Self {
             mask: checked_mask(mask)?,
             log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),
             colour: value("NO_COLOR").is_none() && value("TERM").is_some_and(|term| term != "dumb"),
@@ -172,7 +184,8 @@ impl Settings {
             private_roots,
             work_root: temporary,
             program: PathBuf::from("/proc/self/exe"),
-        })
+        };
+        Ok((settings, config.worker))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was typed. Nothing is resolved here; `settings` says what it means.
 
 mod queue;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ pub use queue::{
     ListArguments, LogsArguments, PruneArguments, QueueArguments, QueueChoice, QueueCommand, StepChoice,
     StepState, SubmitArguments,
 };
+pub use worker::WorkerArguments;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -57,6 +59,9 @@ pub enum Command {
     /// List the steps that run here, this user's
     #[command(after_long_help = PS_HELP)]
     Ps(PsArguments),
+    /// Take steps from a queue, and run them
+    #[command(long_about = worker::WORKER_ABOUT, after_long_help = worker::WORKER_HELP)]
+    Worker(WorkerArguments),
     /// Remove what steps left whose agent and supervisor were killed at once
     #[command(after_long_help = SWEEP_HELP)]
     Sweep(SweepArguments),

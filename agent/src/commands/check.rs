@@ -100,7 +100,7 @@ fn wanted(step: &Step, arguments: &CheckStepArguments) -> Wanted {
     wanted
 }
 
-fn surroundings(environment: &Environment, settings: &Settings) -> Surroundings {
+pub(super) fn surroundings(environment: &Environment, settings: &Settings) -> Surroundings {
     let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
     Surroundings {
         path: value("PATH").cloned().unwrap_or_default(),

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod step_child;
 pub mod submit;
 pub mod sweep;
+pub mod worker;
 
 use crate::cli::Command;
 use crate::settings::Environment;
@@ -41,6 +42,7 @@ pub fn run(command: Command, environment: Environment) -> u8 {
         Command::Submit(arguments) => submit::run(&arguments, environment),
         Command::Queue(arguments) => queue::run(&arguments.command, &environment),
         Command::Ps(arguments) => ps::run(&arguments, &environment),
+        Command::Worker(arguments) => worker::run(&arguments, environment),
         Command::Sweep(arguments) => sweep::run(&arguments, &environment),
     }
 }

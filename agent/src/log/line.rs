@@ -69,19 +69,21 @@ pub struct Line {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What else machines are told, by name; never one of the names above, and no secret.
+    pub fields: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl Line {
     /// An information.
     #[must_use]
     pub fn info(message: String) -> Self {
-        Self { level: Level::Info, code: None, message, hint: None }
+        Self { level: Level::Info, code: None, message, hint: None, fields: Vec::new() }
     }
 
     /// An error and what to do about it.
     #[must_use]
     pub fn error(message: String, hint: Option<String>) -> Self {
-        Self { level: Level::Error, code: None, message, hint }
+        Self { level: Level::Error, code: None, message, hint, fields: Vec::new() }
     }
 
     /// Masks the texts before JSON escapes them, and the whole again.
@@ -93,8 +95,11 @@ impl Line {
             Format::Colour => self.text(&message, hint.as_deref(), self.level.colour()),
             Format::Json => {
                 let level = self.level.name();
-                let line =
+                let mut line =
                     serde_json::json!({"level": level, "code": self.code, "message": message, "hint": hint});
+                for (name, value) in &self.fields {
+                    line[name] = value.clone();
+                }
                 format!("{line}\n")
             }
         };
@@ -147,7 +152,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Diagnostics {
         let mut words = Words(String::new());
         event.record(&mut words);
         let level = Self::level(*event.metadata().level());
-        let line = Line { level, code: None, message: words.0, hint: None };
+        let line = Line { level, ..Line::info(words.0) };
         self.sink.line(line.render(self.voice.format, &self.masker));
     }
 }
@@ -203,10 +208,11 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line() {
-        let line =
-            Line { level: Level::Warning, code: Some("ToolMissing"), message: "a\nb".into(), hint: None };
+        let line = Line { level: Level::Warning, code: Some("ToolMissing"), ..Line::info("a\nb".into()) };
         let expected =
             "{\"level\":\"warning\",\"code\":\"ToolMissing\",\"message\":\"a\\nb\",\"hint\":null}\n";
         assert_eq!(rendered(&line, Format::Json), expected);
+        let line = Line { fields: vec![("step", "a-7".into())], ..line };
+        assert_eq!(rendered(&line, Format::Json), expected.replace("null}", "null,\"step\":\"a-7\"}"));
     }
 }

@@ -276,7 +276,7 @@ impl<'a> Context<'a> {
     pub(super) async fn tell_verdict(&mut self, verdict: &Verdict) {
         let level = if verdict.reason == Reason::Completed { Level::Info } else { Level::Error };
         let (message, hint) = (verdict.message.clone(), verdict.hint.clone());
-        self.log.say(&Line { level, code: None, message, hint });
+        self.log.say(&Line { level, hint, ..Line::info(message) });
         let ended_by_itself = matches!(verdict.reason, Reason::Completed | Reason::ScriptFailed);
         tokio::select! {
             () = self.log.flush() => {}
@@ -323,7 +323,7 @@ fn tell(log: &Log, warnings: &mut Vec<Warning>, news: News) {
 
 fn warning_line(warning: &Warning) -> Line {
     let Warning { code, message, hint } = warning.clone();
-    Line { level: Level::Warning, code: Some(code.name()), message, hint }
+    Line { level: Level::Warning, code: Some(code.name()), hint, ..Line::info(message) }
 }
 
 /// Waits as long as the reader of the log is waited for: without end while nobody stops the step, and a bounded

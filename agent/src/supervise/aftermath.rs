@@ -47,6 +47,18 @@ pub fn sweep(roots: &[PathBuf]) -> Vec<Dead> {
     remains::find(roots).remains.iter().map(|one| dead(one, || end(one))).collect()
 }
 
+/// Waits until the step of an agent that died is over, which its supervisor sees to, and sweeps. Where that takes longer
+/// than `patience`, what is left is for a later sweep.
+pub fn follow(roots: &[PathBuf], agent: i32, patience: Duration) {
+    let end = Instant::now() + patience;
+    // The look itself must not be held on to: who sweeps holds what it found.
+    let lives = || remains::find(roots).living.iter().any(|one| one.owner.agent == agent);
+    while lives() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(sweep(roots));
+}
+
 /// Says what [`sweep`] would remove.
 #[must_use]
 pub fn look(roots: &[PathBuf]) -> Vec<Dead> {
