@@ -101,7 +101,9 @@ fn table(path: &Path, count: u32) -> Duration {
         )
         .expect("made");
     for _ in 0..count {
-        database.execute("INSERT INTO step (payload, state) VALUES (?1, 'queued')", [payload()]).expect("inserted");
+        database
+            .execute("INSERT INTO step (payload, state) VALUES (?1, 'queued')", [payload()])
+            .expect("inserted");
     }
     let told = serde_json::to_string(&ending()).expect("JSON");
     let began = Instant::now();

@@ -74,6 +74,7 @@ fn sources_are_read_here_and_sent_as_values_and_no_secret_is_printed() {
         now: jiff::Timestamp::now(),
         origin: Origin::Remote,
         policy: Policy::default(),
+        queued: true,
     };
     let received = load(claimed.payload.expose().as_bytes(), "queue", &worker).expect("a worker reads it");
     let mut secrets: Vec<&str> = Vec::new();

@@ -144,6 +144,7 @@ mod tests {
             now: "2026-11-24T10:00:00Z".parse().expect("a time"),
             origin: Origin::Submitted,
             policy: Policy::default(),
+            queued: false,
         };
         let sent = load_by_value(payload.as_bytes(), "step", &surroundings);
         let sent = sent.unwrap_or_else(|problems| unreachable!("{problems}"));
