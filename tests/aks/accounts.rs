@@ -50,6 +50,12 @@ fn a_workloads_token_is_its_application_as_a_file_and_given() {
         let done = run.any_output().check();
         assert!(done.stdout.contains(&app.object), "{mode}: {}", done.stdout);
         assert!(done.result.to_string().contains("CredentialNotRenewed"), "{}", done.result);
+        let plugin = (mode == "broker").then_some("kubelogin");
+        assert_eq!(
+            done.result["target"]["plugin"].as_str(),
+            plugin,
+            "{mode}: who has logged in before the script"
+        );
         assert!(
             done.stderr.contains("cannot be renewed")
                 || done.result.to_string().contains("cannot be renewed")

@@ -86,6 +86,8 @@ fn keys_of_a_session_are_the_session_and_the_end_is_told() {
         let codes: Vec<&Value> =
             done.result["warnings"].as_array().expect("a list").iter().map(|one| &one["code"]).collect();
         assert!(codes.contains(&&json!("CredentialNotRenewed")), "{codes:?}");
+        let name = plugin.split('@').next().expect("a name");
+        assert_eq!(done.result["target"]["plugin"], name, "who has logged in");
     }
 }
 
@@ -211,6 +213,7 @@ fn without_a_server_the_account_finds_its_cluster() {
         let done = run.any_output().check();
         assert!(done.stdout.contains(&keys.arn), "{plugin}: {}", done.stdout);
         assert_eq!(done.result["target"]["server"], server);
+        assert_eq!(done.result["target"]["plugin"], "aws", "who has logged in");
     }
 }
 

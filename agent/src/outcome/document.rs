@@ -92,6 +92,9 @@ pub(super) struct TargetSummary {
     pub(super) namespace: String,
     /// The account's method, as the payload names it.
     pub(super) auth: &'static str,
+    /// The program that logs in before the script; left out where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) plugin: Option<&'static str>,
 }
 
 #[derive(Clone, JsonSchema, Serialize)]

@@ -11,7 +11,7 @@ use super::document::{
 use super::{StepError, Verdict};
 use crate::log::Totals;
 use crate::payload::Step;
-use crate::plan::{Plan, Warning};
+use crate::plan::{Login, Plan, Warning};
 use crate::supervise::{Ending, Exit, Left, Tree};
 
 /// The collection.
@@ -84,6 +84,7 @@ impl Record {
             server: target.server.clone(),
             namespace: target.namespace.clone(),
             auth: target.auth.method(),
+            plugin: None,
         });
     }
 
@@ -102,6 +103,9 @@ impl Record {
             version: tool.version.clone(),
         };
         self.tools = plan.tools.iter().map(summary).collect();
+        if let (Some(target), Login::Broker(cloud)) = (&mut self.target, &plan.login) {
+            target.plugin = cloud.plugin().map(|plugin| plugin.name);
+        }
         self.warnings.extend(plan.warnings.iter().cloned());
     }
 

@@ -3,9 +3,10 @@
 //! `claims` takes steps and gives each a slot; `slot` has one step from its claim to its ending, with `child` (its
 //! process), `upload` (its log) and `lease`; `drain` is how a worker ends. `frames` is what worker and process say to each
 //! other, `job` how a step is to be run there, `seat` and `users` what a slot has of its own. `preflight` says which steps
-//! this machine can run, `speak` what is told of it all, `status` what
-//! its loop reports; whoever looks from outside is answered from it: `ready` says what must hold, `metrics` what is
-//! counted, `listen` is the address for both.
+//! this machine can run, `speak` what is told of it all.
+//!
+//! `status` is what its loop reports; whoever looks from outside is answered from it: `ready` says what must hold,
+//! `metrics` what is counted, `listen` is the address for both, `notify` what systemd hears.
 
 mod backoff;
 mod child;
@@ -16,6 +17,7 @@ pub mod job;
 mod lease;
 pub mod listen;
 pub mod metrics;
+pub mod notify;
 pub mod preflight;
 pub mod ready;
 pub mod seat;

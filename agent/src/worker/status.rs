@@ -149,6 +149,12 @@ impl Status {
         }
     }
 
+    /// As if the loop had turned last so long ago.
+    #[cfg(test)]
+    pub(super) fn stand_for(&self, time: Duration) {
+        self.now().turned = Instant::now().checked_sub(time).expect("the machine has run for longer");
+    }
+
     pub(super) fn counters(&self) -> &Counters {
         &self.0.counters
     }

@@ -441,10 +441,11 @@ fn inherited_variables_are_the_default_list_and_what_is_named() {
         .variable("AWS_SECRET_ACCESS_KEY", "aws-secret")
         .variable("KUBECONFIG", "/root/.kube/config")
         .variable("KUBESTEP_QUEUE", "nats://u:p@q")
+        .variable("NOTIFY_SOCKET", "/run/systemd/notify")
         .variable("OTHER", "x")
         .variable("HTTPS_PROXY", "http://upper:3128")
         .variable("https_proxy", "http://user:p%40ss@lower:3128");
-    let step = place.step(with("inheritEnvironment: ['AWS_*', 'KUBE*', NOT_SET]\n"));
+    let step = place.step(with("inheritEnvironment: ['AWS_*', 'KUBE*', 'NOTIFY*', NOT_SET]\n"));
     let names: Vec<&str> = step.inherited.keys().map(String::as_str).collect();
     assert_eq!(names, ["AWS_REGION", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY", "LC_ALL", "https_proxy"]);
     assert!(matches!(step.inherited["AWS_SECRET_ACCESS_KEY"], Text::Secret(_)));
@@ -461,6 +462,7 @@ fn the_agents_own_variables_cannot_be_asked_for() {
     for (name, told) in [
         ("KUBECONFIG", "KUBECONFIG is never inherited: the step has its own"),
         ("KUBESTEP_QUEUE", "KUBESTEP_ variables are the agent's own settings, and never inherited"),
+        ("NOTIFY_SOCKET", "by this variable systemd speaks with the agent; it is never inherited"),
         ("A=B", "expected the name of a variable; * stands for any characters"),
         ("''", "must not be empty"),
     ] {
