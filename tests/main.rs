@@ -18,6 +18,7 @@ mod input;
 mod isolation;
 mod masking;
 mod namespace;
+mod packaging;
 mod preflight;
 mod queue;
 mod recipe;
