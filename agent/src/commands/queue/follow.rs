@@ -207,6 +207,7 @@ impl Signals {
 mod tests {
     use super::{lines, position};
     use crate::queue::{LogChunk, LogFrame, LogPosition, LogStream};
+    use serde_json::json;
 
     #[test]
     fn a_line_of_json_says_where_the_log_goes_on() {
@@ -214,11 +215,14 @@ mod tests {
             |stream, bytes: &[u8]| LogFrame { stream, milliseconds: 1_764_000_000_123, bytes: bytes.into() };
         let frames = vec![frame(LogStream::Stdout, b"a\n"), frame(LogStream::Agent, b"\xff")];
         let next = LogPosition { epoch: 2, offset: 100 };
-        let expected = "\
-{\"next\":\"2:86\",\"stream\":\"stdout\",\"text\":\"a\\n\",\"time\":\"2025-11-24T16:00:00.123Z\"}
-{\"base64\":\"/w==\",\"next\":\"2:100\",\"stream\":\"agent\",\"time\":\"2025-11-24T16:00:00.123Z\"}
-";
-        assert_eq!(lines(&LogChunk { frames, next, end: false }), expected);
+        let time = "2025-11-24T16:00:00.123Z";
+        let expected = [
+            json!({"stream": "stdout", "text": "a\n", "time": time, "next": "2:86"}),
+            json!({"stream": "agent", "base64": "/w==", "time": time, "next": "2:100"}),
+        ];
+        let told = lines(&LogChunk { frames, next, end: false });
+        let told = told.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        assert_eq!(told.collect::<Vec<serde_json::Value>>(), expected);
         assert_eq!(position("2:86").expect("a position"), LogPosition { epoch: 2, offset: 86 });
         for wrong in ["", "2", "2:", ":1", "2:-1", "a:1"] {
             assert!(position(wrong).is_err(), "{wrong}");
