@@ -19,7 +19,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY agent agent
 COPY tooling-check tooling-check
 COPY tests tests
-COPY scripts/dist scripts/rust scripts/
+COPY scripts/dist scripts/rust scripts/crates scripts/
 # The caches are kept between builds, and are no part of any layer.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     scripts/dist --to /parts/usr/local/bin && rm /parts/usr/local/bin/SHA256SUMS

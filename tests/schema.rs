@@ -20,6 +20,7 @@ fn examples() -> Vec<(PathBuf, String)> {
     let folder = std::fs::read_dir(repository().join("examples")).expect("there are examples").flatten();
     let texts = folder
         .map(|entry| entry.path())
+        .filter(|path| path.is_file())
         .map(|path| (path.clone(), std::fs::read_to_string(path).expect("text")));
     texts.filter(|(_, text)| text.contains("apiVersion: kubestep/v1")).collect()
 }
