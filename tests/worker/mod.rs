@@ -4,6 +4,7 @@
 mod child;
 mod drain;
 mod faults;
+mod outside;
 mod steps;
 mod users;
 

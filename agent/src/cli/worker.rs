@@ -39,6 +39,9 @@ pub struct WorkerArguments {
     /// Run steps as this user, or each slot's as its own of a range such as 10001-10004; only root can
     #[arg(long, value_name = "USER")]
     pub step_user: Option<String>,
+    /// Answer /livez, /readyz and /metrics at this address, by HTTP, to whoever asks, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
     /// The operator's config, TOML
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -103,6 +106,7 @@ Config (TOML; a flag beats a KUBESTEP_… variable beats the config; the rest of
   idleExit = "10m"                   # also KUBESTEP_IDLE_EXIT
   drainTimeout = "1h"                # also KUBESTEP_DRAIN_TIMEOUT
   stepUser = "10001-10002"           # also KUBESTEP_STEP_USER
+  listen = "127.0.0.1:9464"          # also KUBESTEP_LISTEN
   [worker.labels]                    # also KUBESTEP_LABELS: zone=eu-1,disk=ssd
   zone = "eu-1"
 "#;

@@ -1,7 +1,9 @@
 //! `kubestep worker`: from what was typed to a worker that runs, and an exit code.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -16,7 +18,11 @@ use crate::settings::worker::WorkerSettings;
 use crate::settings::{Environment, SettingsError};
 use crate::supervise;
 use crate::worker::drain::{self, Drain};
+use crate::worker::listen::ListenError;
+use crate::worker::notify::Notify;
+use crate::worker::outside::Outside;
 use crate::worker::preflight::{PreflightError, preflight};
+use crate::worker::ready::Health;
 use crate::worker::seat::{Seat, SeatError, Template};
 use crate::worker::status::Status;
 use crate::worker::users::{self, UserError};
@@ -43,6 +49,8 @@ enum WorkError {
     Preflight(#[from] PreflightError),
     #[error("no step can run here:\n{0}")]
     Unfit(String),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("the worker cannot work on this machine")]
     Machine(#[from] io::Error),
 }
@@ -53,7 +61,9 @@ impl WorkError {
             Self::Settings(_) | Self::User(_) => USAGE,
             Self::Place(error) if error.is_usage() => USAGE,
             Self::Unfit(_) => UNFIT,
-            Self::Place(_) | Self::Seat(_) | Self::Preflight(_) | Self::Machine(_) => SOFTWARE,
+            Self::Place(_) | Self::Seat(_) | Self::Preflight(_) | Self::Listen(_) | Self::Machine(_) => {
+                SOFTWARE
+            }
         }
     }
 }
@@ -84,12 +94,7 @@ fn work(arguments: &WorkerArguments, environment: Environment) -> Result<u8, Wor
         return Err(WorkError::Unfit(report));
     }
     let queue = place.open()?;
-    let claimer = Claimer {
-        worker: settings.name.clone(),
-        pool: settings.pool.clone(),
-        capabilities: fitness.capabilities,
-        labels: settings.labels.clone(),
-    };
+    let claimer = claimer(&settings, fitness.capabilities);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let (wish, wishes) = mpsc::unbounded_channel();
@@ -99,9 +104,15 @@ fn work(arguments: &WorkerArguments, environment: Environment) -> Result<u8, Wor
         super::run::diagnose(&log);
         let first = Template { settings: own(&settings), environment: environment.clone() };
         let (template, newest) = watch::channel(first);
-        let again = Again { arguments, environment: &environment, host, template, reloads };
+        let outside = Outside::open(settings.listen, &environment).await?;
+        let notify = outside.notify();
+        let again = Again { arguments, environment: &environment, host, template, reloads, notify };
         let status = Status::new(&settings.pool, usize::from(settings.slots));
         status.preflight(Ok(()));
+        let Place::Sqlite(folder) = place;
+        let folders = vec![folder, settings.step.work_root.clone()];
+        let health = Health::new(status.clone(), Arc::clone(&queue), folders);
+        let _tasks = outside.begin(status.clone(), health);
         let worker = Worker {
             queue,
             claimer,
@@ -118,13 +129,18 @@ fn work(arguments: &WorkerArguments, environment: Environment) -> Result<u8, Wor
             log,
         };
         tokio::select! {
-            drain = worker.run() => Ok::<_, io::Error>(drain),
+            drain = worker.run() => Ok::<_, WorkError>(drain),
             never = again.reload() => match never {},
         }
     })?;
     // A queue that hangs must not hold the exit.
     runtime.shutdown_background();
     Ok(if ended >= Drain::Cancel { CUT_SHORT } else { 0 })
+}
+
+fn claimer(settings: &WorkerSettings, capabilities: BTreeSet<String>) -> Claimer {
+    let (worker, pool, labels) = (settings.name.clone(), settings.pool.clone(), settings.labels.clone());
+    Claimer { worker, pool, capabilities, labels }
 }
 
 /// What the steps of a worker are told: where their queue is, is none of it.
@@ -161,11 +177,13 @@ struct Again<'a> {
     host: &'a str,
     template: watch::Sender<Template>,
     reloads: mpsc::UnboundedReceiver<()>,
+    notify: Arc<Notify>,
 }
 
 impl Again<'_> {
     async fn reload(mut self) -> std::convert::Infallible {
         while self.reloads.recv().await.is_some() {
+            self.notify.reloading();
             match WorkerSettings::resolve(self.arguments, self.environment, self.host) {
                 Ok(settings) => {
                     let environment = self.environment.clone();
@@ -178,6 +196,7 @@ impl Again<'_> {
                     tracing::warn!("the config was read again and not taken: {}", with_causes(&error))
                 }
             }
+            self.notify.ready();
         }
         std::future::pending().await
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -32,6 +33,8 @@ pub struct WorkerSettings {
     pub drain_timeout: Option<Duration>,
     /// Whom steps run as.
     pub step_user: Option<String>,
+    /// Where it is asked how it is.
+    pub listen: Option<SocketAddr>,
     shown: Shown,
 }
 
@@ -47,6 +50,7 @@ pub(super) struct WorkerConfig {
     idle_exit: Option<String>,
     drain_timeout: Option<String>,
     step_user: Option<String>,
+    listen: Option<String>,
 }
 
 /// Where a value comes from.
@@ -68,6 +72,7 @@ const MAX_STEPS: Names = ("maxSteps", "--max-steps", "KUBESTEP_MAX_STEPS");
 const IDLE_EXIT: Names = ("idleExit", "--idle-exit", "KUBESTEP_IDLE_EXIT");
 const DRAIN_TIMEOUT: Names = ("drainTimeout", "--drain-timeout", "KUBESTEP_DRAIN_TIMEOUT");
 const STEP_USER: Names = ("stepUser", "--step-user", "KUBESTEP_STEP_USER");
+const LISTEN: Names = ("listen", "--listen", "KUBESTEP_LISTEN");
 const LABELS: Names = ("labels", "--label", "KUBESTEP_LABELS");
 
 /// Reads values by the order of their sources, and notes which it was.
@@ -115,6 +120,17 @@ impl Picker<'_> {
         let text = self.pick(names, typed, config, None)?;
         let wrong = |error: crate::limits::NotADuration| value(names.0, error.to_string());
         text.as_deref().map(parse_duration).transpose().map_err(wrong)
+    }
+
+    fn address(
+        &mut self,
+        names: Names,
+        typed: Option<String>,
+        config: Option<String>,
+    ) -> Result<Option<SocketAddr>, SettingsError> {
+        let text = self.pick(names, typed, config, None)?;
+        let wrong = |_| value(names.0, "expected an address such as 127.0.0.1:9464 or [::]:9464".into());
+        text.map(|text| text.parse()).transpose().map_err(wrong)
     }
 
     fn number(
@@ -165,6 +181,7 @@ impl WorkerSettings {
         let drain_timeout =
             picker.duration(DRAIN_TIMEOUT, arguments.drain_timeout.clone(), config.drain_timeout)?;
         let step_user = picker.pick(STEP_USER, arguments.step_user.clone(), config.step_user, None)?;
+        let listen = picker.address(LISTEN, arguments.listen.clone(), config.listen)?;
         let labels = picker.labels(&arguments.labels, config.labels)?;
         for (what, name) in [("pool", &pool), ("name", &name)] {
             if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
@@ -172,7 +189,19 @@ impl WorkerSettings {
             }
         }
         let shown = picker.shown;
-        Ok(Self { step, pool, slots, name, labels, max_steps, idle_exit, drain_timeout, step_user, shown })
+        Ok(Self {
+            step,
+            pool,
+            slots,
+            name,
+            labels,
+            max_steps,
+            idle_exit,
+            drain_timeout,
+            step_user,
+            listen,
+            shown,
+        })
     }
 
     /// The settings that hold, as a config file; each line of the worker's says where it comes from. `queue` is where the
@@ -348,6 +377,9 @@ mod tests {
             [("a".into(), "1".into()), ("b".into(), "2".into())]
         );
         assert_eq!(resolve(&["--once"], &[]).expect("valid").max_steps, Some(1));
+        let found = resolve(&[], &[("KUBESTEP_LISTEN", "[::1]:9464")]).expect("valid");
+        assert_eq!(found.listen, Some(([0, 0, 0, 0, 0, 0, 0, 1], 9464).into()));
+        assert!(found.config("").contains("listen = \"[::1]:9464\"  # KUBESTEP_LISTEN\n"));
     }
 
     #[test]
@@ -360,6 +392,7 @@ mod tests {
             ),
             (&[], &[("KUBESTEP_SLOTS", "0")], "slots: expected a whole number of at least 1"),
             (&[], &[("KUBESTEP_SLOTS", "2000")], "slots: expected a number from 1 to 1024"),
+            (&["--listen", "9464"], &[], "listen: expected an address such as 127.0.0.1:9464 or [::]:9464"),
             (&[], &[("KUBESTEP_LABELS", "zone")], "KUBESTEP_LABELS: expected NAME=VALUE,NAME=VALUE"),
             (&["--pool", ""], &[], "pool: expected 1 to 128 bytes without control characters"),
         ] {

@@ -70,6 +70,7 @@ impl Claims {
             let is_open = *drain.borrow_and_update() == Drain::Open;
             let wants = is_open && self.bounds.steps.is_none_or(|most| self.done < most);
             if !wants {
+                self.shared.status.draining();
                 // What was about to be claimed is given back.
                 claim = None;
                 if self.running.is_empty() {
@@ -91,10 +92,7 @@ impl Claims {
                     claim = Some(self.claim(pause));
                 }
                 Event::Ended(ended) => self.ended(ended),
-                Event::Drained => {
-                    self.shared.status.draining();
-                    self.shared.speaker.say(Level::Info, drain.borrow().words());
-                }
+                Event::Drained => self.shared.speaker.say(Level::Info, drain.borrow().words()),
                 Event::Idle => {
                     self.shared.speaker.say(Level::Info, "nothing came for as long as it may be idle");
                     return self.done;
@@ -127,14 +125,13 @@ impl Claims {
         }
     }
 
-    /// A claim that begins after a pause.
+    /// A claim; after a pause it does not wait, so that it is known at once whether the queue answers again.
     fn claim(&self, pause: Duration) -> Claim {
         let (queue, claimer) = (Arc::clone(&self.shared.queue), self.claimer.clone());
         Box::pin(async move {
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            queue.claim(claimer, WAIT).await
+            let wait = if pause.is_zero() { WAIT } else { Duration::ZERO };
+            tokio::time::sleep(pause).await;
+            queue.claim(claimer, wait).await
         })
     }
 

@@ -6,7 +6,7 @@
 //! this machine can run, `speak` what is told of it all.
 //!
 //! `status` is what its loop reports; whoever looks from outside is answered from it: `ready` says what must hold,
-//! `metrics` what is counted, `listen` is the address for both, `notify` what systemd hears.
+//! `metrics` what is counted, `listen` is the address for both, `notify` what systemd hears, `outside` has them all.
 
 mod backoff;
 mod child;
@@ -18,6 +18,7 @@ mod lease;
 pub mod listen;
 pub mod metrics;
 pub mod notify;
+pub mod outside;
 pub mod preflight;
 pub mod ready;
 pub mod seat;

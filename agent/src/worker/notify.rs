@@ -47,20 +47,26 @@ impl Notify {
     }
 
     /// It takes no more steps, and ends when those that run have.
-    pub fn stopping(&self) {
+    fn stopping(&self) {
         self.tell("STOPPING=1");
     }
 
-    /// Tells how the worker is whenever that has changed, and that it lives, as long as its loop turns: where it stands, systemd
+    /// Tells how the worker is whenever that has changed (that it stops, at once), and that it lives, as long as its loop turns: where it stands, systemd
     /// hears nothing more and starts it anew. Never returns; ends when it is dropped.
     pub async fn watch(&self, status: &Status) {
         // Half of the time, as sd_watchdog_enabled(3) recommends.
         let every = self.watchdog.map_or(TURN, |watchdog| (watchdog / 2).min(TURN));
         let mut ticks = interval(every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = String::new();
+        let (mut told, mut stops) = (String::new(), false);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = status.drains(), if !stops => {
+                    stops = true;
+                    self.stopping();
+                }
+            }
             let now = status.snapshot();
             let line = words(&now);
             if line != told {
@@ -136,8 +142,6 @@ mod tests {
         let reloading = heard(&systemd);
         let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("both lines");
         assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{reloading}");
-        notify.stopping();
-        assert_eq!(heard(&systemd), "STOPPING=1");
         let name = format!("kubestep-test-{}", std::process::id());
         let systemd = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).expect("a name"));
         Notify::new(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))])).ready();
@@ -192,6 +196,13 @@ mod tests {
         status.stand_for(Duration::from_secs(31));
         watch().await;
         assert_eq!(all(), ["STATUS=0 of 2 slots in use; the loop stands"]);
+        status.turn();
+        status.draining();
+        watch().await;
+        let words = all();
+        assert_eq!(words.iter().filter(|word| *word == "STOPPING=1").count(), 1, "{words:?}");
+        assert!(words.contains(&"STATUS=0 of 2 slots in use; takes no more steps".to_owned()), "{words:?}");
+        assert!(words.contains(&"WATCHDOG=1".to_owned()), "it lives until it has ended: {words:?}");
     }
 
     #[test]

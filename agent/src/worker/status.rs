@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::metrics::Counters;
 use crate::causes::with_causes;
 use crate::queue::{Claimed, Ending, QueueError};
@@ -22,13 +24,14 @@ struct Inner {
     pool: Arc<str>,
     now: Mutex<Now>,
     counters: Counters,
+    /// Whether it takes no more steps.
+    drains: watch::Sender<bool>,
 }
 
 /// What may change.
 struct Now {
     slots: usize,
     running: usize,
-    draining: bool,
     preflight: Result<(), String>,
     queue: Result<(), String>,
     turned: Instant,
@@ -67,9 +70,8 @@ impl Status {
         let counters = Counters::new(Arc::clone(&pool));
         counters.slots(0, slots);
         let preflight = Err("the preflight has not run yet".to_owned());
-        let now =
-            Now { slots, running: 0, draining: false, preflight, queue: Ok(()), turned: Instant::now() };
-        Self(Arc::new(Inner { pool, now: Mutex::new(now), counters }))
+        let now = Now { slots, running: 0, preflight, queue: Ok(()), turned: Instant::now() };
+        Self(Arc::new(Inner { pool, now: Mutex::new(now), counters, drains: watch::Sender::new(false) }))
     }
 
     /// Whose steps it takes.
@@ -132,7 +134,13 @@ impl Status {
 
     /// No more steps are taken.
     pub fn draining(&self) {
-        self.now().draining = true;
+        self.0.drains.send_replace(true);
+    }
+
+    /// Waits until no more steps are taken.
+    pub async fn drains(&self) {
+        // It cannot fail: the sender lives as long as this does.
+        drop(self.0.drains.subscribe().wait_for(|drains| *drains).await);
     }
 
     /// How it is now.
@@ -142,7 +150,7 @@ impl Status {
         Snapshot {
             slots: now.slots,
             running: now.running,
-            draining: now.draining,
+            draining: *self.0.drains.borrow(),
             preflight: now.preflight.clone(),
             queue: now.queue.clone(),
             since_turn: now.turned.elapsed(),
