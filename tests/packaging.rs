@@ -171,19 +171,33 @@ fn traced(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_step_makes_no_call_that_the_unit_forbids() {
+fn a_worker_and_its_step_make_no_call_that_the_unit_forbids() {
     if Command::new("strace").arg("-V").output().is_err() {
         return skipped("strace is not installed");
     }
     let Some(allowed) = allowed() else { return };
     let script = "kubectl version --client >/dev/null; jq -n 1; echo a > a; cp -p a b; sed -i s/a/b/ b; \
         tar cf t a b; tar xpf t; (sleep 0.1 & wait); nice -n 1 true; ulimit -c 0; mktemp >/dev/null; chown $(id -u) a";
-    let run = Run::new(step(script)).any_output();
+    let run = Run::new(step(script));
+    // Writes the payload.
+    drop(run.command());
+    let start = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        run.surround(&mut command);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", self::words(&output));
+    };
+    let (program, payload) = (env!("CARGO_BIN_EXE_kubestep"), run.payload_path().display().to_string());
+    start(&[program, "submit", &payload]);
     let trace = run.folder().join("trace");
     let trace_text = trace.display().to_string();
-    let done = run.by_way_of(&["strace", "-f", "-qq", "-o", &trace_text]).check();
-    let made = traced(&fs::read_to_string(done.folder.path().join("trace")).expect("a trace"));
-    assert!(made.len() > 40 && made.contains("execve") && made.contains("flock"), "{made:?}");
+    let strace = ["strace", "-f", "-qq", "-o", &trace_text];
+    start(&[&strace[..], &[program, "worker", "--once", "--listen", "127.0.0.1:0"]].concat());
+    let made = traced(&fs::read_to_string(&trace).expect("a trace"));
+    for call in ["execve", "flock", "inotify_add_watch", "listen", "fdatasync", "fchown"] {
+        assert!(made.contains(call), "{call} is not in {made:?}");
+    }
     let forbidden: Vec<&String> = made.difference(&allowed).collect();
     assert!(forbidden.is_empty(), "{forbidden:?}");
     assert!(!allowed.contains("mount") && !allowed.contains("ptrace") && !allowed.contains("bpf"));
