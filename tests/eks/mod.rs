@@ -17,15 +17,15 @@ use crate::harness::cluster::{Cluster, cluster};
 use crate::harness::tools::tool;
 
 /// The account of one test, and what it is sent to.
-struct Place {
-    cluster: &'static Cluster,
+pub(crate) struct Place {
+    pub(crate) cluster: &'static Cluster,
     clouds: &'static Clouds,
-    aws: Aws,
+    pub(crate) aws: Aws,
 }
 
 impl Place {
     /// With a cluster `shop`, which the control plane stands for.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let (cluster, clouds) = (cluster()?, clouds()?);
         let aws = clouds.aws();
         let authority =
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// A step with these `credentials`, and what else its account has.
-    fn step(&self, credentials: &Value, more: &Value, script: &str) -> String {
+    pub(crate) fn step(&self, credentials: &Value, more: &Value, script: &str) -> String {
         let mut eks = json!({"clusterName": "shop", "region": REGION, "credentials": credentials});
         let more = more.as_object().expect("fields").clone();
         eks.as_object_mut().expect("fields").extend(more);
@@ -43,14 +43,14 @@ impl Place {
     }
 
     /// A run of it, with the way to the clouds and no plugin yet.
-    fn run(&self, step: impl Into<Vec<u8>>) -> Run {
+    pub(crate) fn run(&self, step: impl Into<Vec<u8>>) -> Run {
         let run = Run::new(step);
         self.clouds.environment().into_iter().fold(run, |run, (name, value)| run.env(name, value))
     }
 }
 
 /// `credentials` by these keys.
-fn access_key(keys: &Keys) -> Value {
+pub(crate) fn access_key(keys: &Keys) -> Value {
     let mut key = json!({"accessKeyId": keys.access_key_id, "secretAccessKey": keys.secret_access_key});
     if let Some(token) = &keys.session_token {
         key["sessionToken"] = json!(token);
@@ -59,7 +59,7 @@ fn access_key(keys: &Keys) -> Value {
 }
 
 /// The newest plugin of this name on the run's PATH; `None` skips.
-fn with(run: Run, plugin: &str) -> Option<Run> {
+pub(crate) fn with(run: Run, plugin: &str) -> Option<Run> {
     let (name, version) = plugin.split_once('@').unwrap_or((plugin, ""));
     Some(run.tool(name, &tool(name, version)?))
 }

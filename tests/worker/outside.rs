@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
@@ -10,9 +11,10 @@ use kubestep::queue::{LogStream, State};
 use rustix::process::Signal;
 
 use super::{Place, SOON, Worker, envelope};
+use crate::eks;
 use crate::harness::run::eventually;
 use crate::harness::tools::{repository, tool};
-use crate::harness::{Run, step};
+use crate::harness::{Run, skipped, step};
 
 /// Ends when a file is there.
 const UNTIL: &str = "echo ready; until [ -e \"$GO\" ]; do sleep 0.02; done; echo $WORD";
@@ -262,4 +264,54 @@ fn the_example_config_of_the_unit_is_one() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("drainTimeout = \"1h\"  # the config\n"), "{told}");
+}
+
+#[test]
+fn how_long_a_login_took_is_told_by_its_plugin() {
+    let Some(aws) = eks::Place::new() else { return };
+    let keys = aws.aws.user("deployer");
+    let authority = format!("{{fromFile: {}}}", aws.cluster.fact("ca"));
+    let payload =
+        aws.step(&eks::access_key(&keys), &serde_json::json!({}), "kubectl auth whoami -o name || true");
+    let payload = payload.replace(&authority, &serde_json::json!(aws.cluster.read("ca")).to_string());
+    let Some(run) = eks::with(aws.run(""), "aws@2") else { return };
+    let place = Place::of(run);
+    place.submit("a", &payload);
+    let worker = place.worker(&["--listen", "127.0.0.1:0"]);
+    let ending = place.ended("a");
+    assert_eq!(ending.reason, Reason::Completed, "{}: {}", ending.message, place.text("a", LogStream::Agent));
+    worker.wait_for_metric("kubestep_login_seconds_count{plugin=\"aws\"} 1");
+    worker.wait_for_metric("kubestep_login_seconds_count{plugin=\"kubelogin\"} 0");
+}
+
+#[test]
+fn the_rights_that_the_unit_gives_are_enough_for_step_users() {
+    if !rustix::process::geteuid().is_root() {
+        return skipped("only root can run steps as other users");
+    }
+    let unit = std::fs::read_to_string(repository().join("packaging/step-user.conf")).expect("text");
+    let given = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).expect("rights");
+    let rights: Vec<String> =
+        given.split(' ').map(|right| right.replace("CAP_", "+").to_lowercase()).collect();
+    let place = Place::new();
+    for folder in [place.folder(), &place.folder().join("state")] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711)).expect("ours");
+    }
+    // The second step finds the first one's home gone, whatever its mode was.
+    let script = "id -u; grep CapEff /proc/self/status; ls $HOME; mkdir -p $HOME/d; touch $HOME/d/f; chmod 0 $HOME/d; \
+        setsid sleep 300 &";
+    for name in ["a", "b"] {
+        place.submit(name, &step(script));
+    }
+    for name in ["a", "b"] {
+        // A worker for each, so that the second one finds the folders of the first.
+        let mut command = Command::new("setpriv");
+        command.args(["--no-new-privs", "--bounding-set", &format!("-all,{}", rights.join(","))]);
+        command.args([env!("CARGO_BIN_EXE_kubestep"), "worker", "--once", "--step-user", "61009"]);
+        place.run.surround(&mut command);
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(place.ended(name).reason, Reason::Completed);
+        assert_eq!(place.text(name, LogStream::Stdout), "61009\nCapEff:\t0000000000000000\n");
+    }
 }
