@@ -64,7 +64,9 @@ fn a_part_is_what_its_checksum_says_or_there_is_none() {
     let built = |name: &str| folder.path().join("usr/local/bin").join(name);
 
     let output = parts(folder.path(), [&urls[0], &sums[0]], [&urls[1], &sums[1]]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    assert!(words.contains("kubectl 9.9.9: fetching") && words.contains("helm 9.9.9: fetching"), "{words}");
     for name in ["kubectl", "helm"] {
         let said = Command::new(built(name)).output().expect("it can be run").stdout;
         assert_eq!(String::from_utf8_lossy(&said), format!("{name}\n"));
