@@ -3,6 +3,7 @@
 
 mod child;
 mod drain;
+mod failures;
 mod faults;
 mod outside;
 mod steps;
