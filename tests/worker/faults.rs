@@ -69,6 +69,25 @@ fn a_step_whose_process_is_killed_has_failed_and_its_tree_is_gone() {
 }
 
 #[test]
+fn a_step_whose_process_and_supervisor_are_killed_is_swept() {
+    let place = Place::new();
+    place.submit("a", &step(WAITS));
+    let worker = place.worker(&[]);
+    let script = script(&place);
+    let agent = first_child(worker.pid());
+    let supervisor = first_child(agent);
+    // Stopped first, so that neither sees the other's end.
+    for (pid, signal) in [(supervisor, Signal::STOP), (agent, Signal::KILL), (supervisor, Signal::KILL)] {
+        signal_pid(pid, signal);
+    }
+    let ending = place.ended("a");
+    assert_eq!((ending.reason, ending.exit_code), (Reason::AgentFailed, 70));
+    assert!(!alive(script), "its ending was told before its end");
+    assert_empty(&place);
+    drop(worker);
+}
+
+#[test]
 fn a_stale_worker_ends_its_step_and_its_result_is_not_taken() {
     let place = Place::new();
     place.submit("a", &(step(WAITS) + "limits: {grace: 1h}\n"));

@@ -5,6 +5,7 @@ mod child;
 mod drain;
 mod failures;
 mod faults;
+mod follow;
 mod outside;
 mod steps;
 mod users;

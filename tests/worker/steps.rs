@@ -199,6 +199,7 @@ fn settings_are_printed_with_where_they_come_from_and_wrong_ones_are_refused() {
         (&["--queue", "nats://user:hunter22@nats.example"][..], 64, "later"),
         (&["--idle-exit", "soon"], 64, "idleExit: expected a duration"),
         (&["--step-user", "root"], 64, "the step user: steps must not run as root"),
+        (&["--pool", "a b"], 64, "pool: expected 1 to 64 letters"),
         (&["--slots", "0"], 64, "0 is not in 1..=1024"),
         (&["--queue", "sqlite:/proc/no-queue"], 70, "sqlite:/proc/no-queue"),
     ] {

@@ -183,10 +183,8 @@ impl WorkerSettings {
         let step_user = picker.pick(STEP_USER, arguments.step_user.clone(), config.step_user, None)?;
         let listen = picker.address(LISTEN, arguments.listen.clone(), config.listen)?;
         let labels = picker.labels(&arguments.labels, config.labels)?;
-        for (what, name) in [("pool", &pool), ("name", &name)] {
-            if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-                return Err(value(what, "expected 1 to 128 bytes without control characters".into()));
-            }
+        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
+            return Err(value("name", "expected 1 to 128 bytes without control characters".into()));
         }
         let shown = picker.shown;
         Ok(Self {
@@ -394,7 +392,7 @@ mod tests {
             (&[], &[("KUBESTEP_SLOTS", "2000")], "slots: expected a number from 1 to 1024"),
             (&["--listen", "9464"], &[], "listen: expected an address such as 127.0.0.1:9464 or [::]:9464"),
             (&[], &[("KUBESTEP_LABELS", "zone")], "KUBESTEP_LABELS: expected NAME=VALUE,NAME=VALUE"),
-            (&["--pool", ""], &[], "pool: expected 1 to 128 bytes without control characters"),
+            (&["--name", "a\nb"], &[], "name: expected 1 to 128 bytes without control characters"),
         ] {
             assert_eq!(resolve(flags, variables).expect_err("wrong").to_string(), told);
         }
