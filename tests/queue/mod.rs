@@ -3,6 +3,7 @@
 mod commands;
 mod follow;
 mod submit;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{GOOD, Place, exchanged, with};
+use super::{GOOD, Place, exchanged, pfx, with};
 use crate::payload::{Auth, ByValue, Origin, Policy, Step, Text, load, load_by_value};
 
 /// What the submitter sends.
@@ -26,7 +26,11 @@ fn problems(place: Place, payload: &str) -> String {
 
 /// What a worker reads, which has nothing of the submitter's and whose operator allows nothing.
 fn received(sent: &ByValue) -> Step {
-    let worker = Place::new().remote(Policy::default());
+    received_by(Place::new(), sent)
+}
+
+fn received_by(worker: Place, sent: &ByValue) -> Step {
+    let worker = worker.remote(Policy::default());
     match load(sent.document.expose().as_bytes(), "queue", &worker.surroundings) {
         Ok(step) => step,
         Err(problems) => panic!("{problems}"),
@@ -112,6 +116,62 @@ fn files_with_tokens_are_read_where_they_are() {
         problems(Place::new(), &account)
             .contains("target.auth.serviceAccount.tokenFile: cannot read \"token\"")
     );
+}
+
+#[test]
+fn binary_files_and_pairs_are_sent_so_that_they_are_the_same_pairs() {
+    let Some(rsa) = pfx::rsa() else { return };
+    let place = || {
+        let place =
+            pfx::place().file("my.pfx", &rsa.pfx).file("cert", &rsa.certificate).file("key", &rsa.key);
+        let both = format!("{}{}", rsa.certificate, rsa.key);
+        let kubeconfig = "clusters: [{name: c, cluster: {server: 'https://c:6443', certificate-authority: cert}}]\n\
+            users: [{name: u, user: {client-certificate: both, client-key: both}}]\n\
+            contexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c\n";
+        place.file("both", both).file("config", kubeconfig)
+    };
+    let of = |payload: &str| {
+        let sent = submit(place(), payload);
+        let (there, here) = (received_by(pfx::place(), &sent), sent.step);
+        (there, here)
+    };
+    let password = "password: hunter22-pw";
+    for method in [
+        format!("clientCertificate: {{pfx: {{fromFile: my.pfx}}, {password}}}"),
+        "clientCertificate: {certificate: {fromFile: cert}, privateKey: {fromFile: key}}".to_owned(),
+    ] {
+        let (there, here) = of(&exchanged("token: hunter22-token", &method));
+        let (
+            Auth::ClientCertificate { certificate, private_key },
+            Auth::ClientCertificate { certificate: own, .. },
+        ) = (&there.target.auth, &here.target.auth)
+        else {
+            panic!("{method}")
+        };
+        assert_eq!(certificate, own, "{method}");
+        assert!(secrets(&here).iter().any(|secret| secret == private_key.expose()), "{method}");
+        let missing: Vec<String> =
+            secrets(&here).into_iter().filter(|one| !secrets(&there).contains(one)).collect();
+        assert!(missing.is_empty(), "{method}: the worker does not mask {} secrets", missing.len());
+    }
+    let id = "11111111-2222-3333-4444-555555555555";
+    let aks = format!(
+        "aks: {{tenantId: {id}, clientId: {id}, clientCertificate: {{fromFile: my.pfx}}, \
+         clientCertificatePassword: hunter22-pw}}"
+    );
+    let (there, here) = of(&exchanged("token: hunter22-token", &aks));
+    assert!(secrets(&here).iter().all(|secret| secrets(&there).contains(secret)), "{aks}");
+    let (there, here) = of(&exchanged(
+        "  server: https://k8s.example:6443\n  auth:\n    token: hunter22-token",
+        "  auth: {kubeconfig: {content: {fromFile: config}}}",
+    ));
+    let pair = |step: &Step| {
+        let Auth::Kubeconfig(user) = &step.target.auth else { panic!("a kubeconfig") };
+        let pair = user.certificate.as_ref().expect("a pair");
+        (pair.certificate.clone(), pair.private_key.expose().to_owned())
+    };
+    assert!(pair(&there) == pair(&here), "another pair");
+    assert_eq!(there.target.certificate_authority, here.target.certificate_authority);
 }
 
 const KUBECONFIG: &str = "\
