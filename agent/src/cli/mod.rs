@@ -1,5 +1,6 @@
 //! What was typed. Nothing is resolved here; `settings` says what it means.
 
+mod mask;
 mod queue;
 mod worker;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use mask::{MaskArguments, MaskForms};
 pub use queue::{
     ListArguments, LogsArguments, PruneArguments, QueueArguments, QueueChoice, QueueCommand, StepChoice,
     StepState, SubmitArguments,
@@ -48,7 +50,7 @@ pub enum Command {
     #[command(after_long_help = SCHEMA_HELP)]
     Schema(SchemaArguments),
     /// Mask secrets in a stream: standard input to standard output
-    #[command(long_about = MASK_ABOUT, after_long_help = MASK_HELP)]
+    #[command(long_about = mask::MASK_ABOUT, after_long_help = mask::MASK_HELP)]
     Mask(MaskArguments),
     /// Put a step on a queue, and follow it
     #[command(long_about = queue::SUBMIT_ABOUT, after_long_help = queue::SUBMIT_HELP)]
@@ -169,41 +171,6 @@ pub struct RunArguments {
     /// How the agent's own lines look on standard error
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-}
-
-/// `kubestep mask`.
-#[derive(Debug, Args)]
-pub struct MaskArguments {
-    /// The secrets: one a line; or a JSON array of strings, where the first byte is `[`
-    #[arg(long, value_name = "FILE")]
-    pub secrets: PathBuf,
-    /// The secrets end in NUL bytes, so that they may hold newlines
-    #[arg(short = '0', long)]
-    pub null: bool,
-    /// What stands in place of a secret [default: ********]
-    #[arg(long, value_name = "TEXT")]
-    pub mask: Option<String>,
-    /// What is hidden: every form of a secret (base64, JSON, quoted, …), or the value itself
-    #[arg(long, value_name = "WHICH", default_value = "all")]
-    pub forms: MaskForms,
-    /// At the end, print one line of JSON to standard error: bytes, masked, forms, buildMilliseconds
-    #[arg(long)]
-    pub stats: bool,
-}
-
-/// Which forms of a secret are hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MaskForms {
-    /// Each of them.
-    All,
-    /// The value itself.
-    Raw,
-    /// None: a copy, to measure against.
-    #[value(hide = true)]
-    None,
-    /// Each of them, printed with its length instead of a stream: what other matchers are measured with.
-    #[value(hide = true)]
-    List,
 }
 
 /// How the agent's own lines look.
@@ -356,25 +323,4 @@ Config (TOML; a flag beats a KUBESTEP_… variable beats the config):
   login = "1m"
   output = "100MiB"
   The config's own place: --config, else KUBESTEP_CONFIG; none otherwise.
-"#;
-
-const MASK_ABOUT: &str = "Mask secrets in a stream: standard input to standard output.\n\n\
-    Every form in which a tool may print a secret (base64, hex, JSON, percent, shell quotes, …) becomes one mask, \
-    wherever the stream is cut. Only what could still begin a secret is held back, and never for a time.";
-
-const MASK_HELP: &str = r#"Examples:
-  $ printf '%s\n' "$TOKEN" "$PASSWORD" > secrets
-  $ deploy 2>&1 | kubestep mask --secrets secrets
-  $ printf '%s\0' "$PRIVATE_KEY" > secrets
-  $ deploy 2>&1 | kubestep mask -0 --secrets secrets --mask '[hidden]' --stats
-
-A secret of fewer than 4 bytes is not masked, and a word that ordinary text is made of (true, default, password)
-only as it is: both are told on standard error, by their number.
-
-Exit codes:
-  0    all of standard input went through
-  64   wrong command line, or the secrets cannot be read
-  65   the secrets are empty, too large, or not what was said
-  70   a fault of the program or its machine: nothing unmasked was written
-  141  nobody reads standard output any more
 "#;
