@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kubestep::outcome::Reason;
-use kubestep::queue::LogStream;
+use kubestep::queue::{Ending, LogStream};
 use rustix::process::Signal;
 
 use super::{Place, Told, ending, frame};
@@ -71,10 +71,12 @@ fn whoever_waits_exits_as_run_would_and_with_75_where_no_worker_told() {
     eventually("it is submitted", SOON, || is_on_the_queue(&place, "a"));
     let lease = place.begin();
     place.append(&lease, 0, vec![frame(LogStream::Stdout, "not shown")]);
-    place.finish(&lease, ending(Reason::ScriptFailed, 7));
+    let (message, result) = ("one\ntwo\u{1b}[2J".into(), Some(serde_json::json!({"hint": "do it right"})));
+    place.finish(&lease, Ending { reason: Reason::SetupFailed, exit_code: 69, message, result });
     let told = Told::of(&waiting.wait_with_output().expect("it ends"));
-    let expected = "kubestep: ScriptFailed: the script exited with code 7\n";
-    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (Some(7), "a\n", expected));
+    let expected = "kubestep: SetupFailed: one\nkubestep: SetupFailed: two\u{fffd}[2J\n\
+                    kubestep: hint: do it right\n";
+    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (Some(69), "a\n", expected));
 }
 
 #[test]

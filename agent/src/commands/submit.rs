@@ -8,7 +8,7 @@ use ring::rand::SecureRandom;
 
 use super::queue::{Failure, Follower, Opened, Stopped, Until, block_on, document, id, open, print, say};
 use super::request::{self, RequestError};
-use super::{DATA, USAGE, complain};
+use super::{DATA, USAGE, complain, printable};
 use crate::causes::with_causes;
 use crate::cli::{LogFormat, PayloadOrigin, StepArguments, SubmitArguments};
 use crate::payload::{self, Origin};
@@ -149,7 +149,11 @@ fn ended(arguments: &SubmitArguments, entry: &Entry, until: Until) -> Result<u8,
         && (until == Until::EndedSilently || ending.result.is_none())
     {
         for line in ending.message.lines() {
-            say(&format!("{:?}: {line}", ending.reason));
+            say(&format!("{:?}: {}", ending.reason, printable(line)));
+        }
+        let hint = ending.result.as_ref().and_then(|result| result["hint"].as_str());
+        for line in hint.unwrap_or_default().lines() {
+            say(&format!("hint: {}", printable(line)));
         }
     }
     Ok(code)
