@@ -38,14 +38,19 @@ impl Store {
         found.ok_or_else(|| StoreError::unknown(id))
     }
 
-    /// Two looks into indices, however many steps there are.
+    /// Looks into indices: however many steps wait, it reads as much; it reads those that are out.
     pub(super) fn depth(&mut self, pool: &str) -> Result<Depth, StoreError> {
         self.settle()?;
         let now = self.clock.now();
         let look = self.database.transaction()?;
         let steps = {
-            let mut query = look.prepare_cached("SELECT steps FROM depth WHERE pool = ?1 AND state = ?2")?;
+            let mut waiting =
+                look.prepare_cached("SELECT steps FROM depth WHERE pool = ?1 AND state = ?2")?;
+            let mut out = look.prepare_cached(
+                "SELECT count(*) FROM step WHERE pool = ?1 AND state = ?2 AND state IN ('claimed', 'running')",
+            )?;
             let mut count = |state: State| -> Result<(State, u64), StoreError> {
+                let query = if state.is_out() { &mut out } else { &mut waiting };
                 let steps = query.query_row(params![pool, state.word()], |row| row.get(0)).optional()?;
                 Ok((state, steps.unwrap_or(0)))
             };

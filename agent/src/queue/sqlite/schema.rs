@@ -46,21 +46,25 @@ pub(super) const MIGRATIONS: [&str; 2] = ["
     CREATE INDEX leased ON step (lease_until) WHERE state IN ('claimed', 'running');
     CREATE INDEX over ON step (ended_at) WHERE state = 'ended';
 ", "
-    -- How many steps of a pool are in each state: kept by every change itself, since counting them takes the longer the more
-    -- there are, and whoever scrapes a metric must not hold up those who claim.
+    -- How many steps of a pool wait, by state: kept by every change itself, since counting them takes the longer the more
+    -- there are, and whoever scrapes a metric must not hold up those who claim. Those that are out are few: as many as
+    -- there are slots.
     CREATE TABLE depth (pool TEXT NOT NULL, state TEXT NOT NULL, steps INTEGER NOT NULL, PRIMARY KEY (pool, state))
         STRICT, WITHOUT ROWID;
-    INSERT INTO depth SELECT pool, state, count(*) FROM step WHERE state <> 'ended' GROUP BY pool, state;
-    CREATE TRIGGER came AFTER INSERT ON step WHEN NEW.state <> 'ended' BEGIN
+    INSERT INTO depth SELECT pool, state, count(*) FROM step WHERE state IN ('waiting', 'held', 'queued')
+        GROUP BY pool, state;
+    CREATE TRIGGER came AFTER INSERT ON step WHEN NEW.state IN ('waiting', 'held', 'queued') BEGIN
         INSERT INTO depth VALUES (NEW.pool, NEW.state, 1) ON CONFLICT DO UPDATE SET steps = steps + 1;
     END;
-    CREATE TRIGGER stayed AFTER UPDATE OF state ON step WHEN NEW.state <> OLD.state AND NEW.state <> 'ended' BEGIN
+    CREATE TRIGGER joined AFTER UPDATE OF state ON step
+        WHEN NEW.state <> OLD.state AND NEW.state IN ('waiting', 'held', 'queued') BEGIN
         INSERT INTO depth VALUES (NEW.pool, NEW.state, 1) ON CONFLICT DO UPDATE SET steps = steps + 1;
     END;
-    CREATE TRIGGER moved AFTER UPDATE OF state ON step WHEN NEW.state <> OLD.state AND OLD.state <> 'ended' BEGIN
+    CREATE TRIGGER left AFTER UPDATE OF state ON step
+        WHEN NEW.state <> OLD.state AND OLD.state IN ('waiting', 'held', 'queued') BEGIN
         UPDATE depth SET steps = steps - 1 WHERE pool = OLD.pool AND state = OLD.state;
     END;
-    CREATE TRIGGER went AFTER DELETE ON step WHEN OLD.state <> 'ended' BEGIN
+    CREATE TRIGGER went AFTER DELETE ON step WHEN OLD.state IN ('waiting', 'held', 'queued') BEGIN
         UPDATE depth SET steps = steps - 1 WHERE pool = OLD.pool AND state = OLD.state;
     END;
     -- Since when the step that has waited longest could have been claimed.
