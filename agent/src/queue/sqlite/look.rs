@@ -1,5 +1,5 @@
-//! What is told of steps; a list of them comes in pages, and never touches a payload. Looking settles what time has changed, too, so that nobody is shown as running whose lease is
-//! over.
+//! What is told of steps; a list of them comes in pages, and never touches a payload. Looking settles what time has
+//! changed, too, so that nobody is shown as running whose lease is over.
 
 use rusqlite::{OptionalExtension, Row, params, types::Type};
 
@@ -15,17 +15,18 @@ const COLUMNS: &str =
 impl Store {
     pub(super) fn list(&mut self, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
         self.settle()?;
+        let chosen = filter.state.map_or(("", "TRUE"), among);
         let query = format!(
-            "{COLUMNS} WHERE step.number > ?3 AND (?1 IS NULL OR pool = ?1) AND (?2 IS NULL OR state = ?2)
-            ORDER BY step.number LIMIT ?4"
+            "{COLUMNS} WHERE step.number IN (SELECT number FROM step {} WHERE {} AND number > ?2
+                AND (?1 IS NULL OR pool = ?1) ORDER BY number LIMIT ?3) ORDER BY step.number",
+            chosen.0, chosen.1
         );
         let mut query = self.database.prepare_cached(&query)?;
-        let state = filter.state.map(State::word);
         // Negative: without a limit.
         let most = filter.most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
         let after = i64::try_from(filter.after).unwrap_or(i64::MAX);
         // What cannot be read of one record must not hide the others.
-        let found = query.query_map(params![filter.pool, state, after, most], |row| {
+        let found = query.query_map(params![filter.pool, after, most], |row| {
             Ok(Listed { number: row.get(14)?, entry: entry(row).ok() })
         })?;
         Ok(found.collect::<Result<_, _>>()?)
@@ -76,6 +77,19 @@ impl Store {
             self.wake();
         }
         Ok(())
+    }
+}
+
+/// The index in which the steps of a state are few among all that have ended, and the condition that it can be used
+/// for. What has ended is most of the table.
+fn among(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::Waiting => ("INDEXED BY early", "state = 'waiting'"),
+        State::Held => ("INDEXED BY keyed", "key IS NOT NULL AND state <> 'ended' AND state = 'held'"),
+        State::Queued => ("INDEXED BY ready", "state = 'queued'"),
+        State::Claimed => ("INDEXED BY leased", "state IN ('claimed', 'running') AND state = 'claimed'"),
+        State::Running => ("INDEXED BY leased", "state IN ('claimed', 'running') AND state = 'running'"),
+        State::Ended => ("", "state = 'ended'"),
     }
 }
 

@@ -124,6 +124,15 @@ proptest! {
                 let keys: Vec<_> = out.filter_map(|entry| entry.concurrency_key.clone()).collect();
                 assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "a key is out twice");
             }
+            let after = engine.list(Filter::default()).await.expect("a list");
+            let after = after.get(after.len() / 3).map_or(0, |listed| listed.number);
+            for (_, state) in State::WORDS {
+                for pool in [None, Some("p".to_owned())] {
+                    let filter = Filter { pool, state: Some(state), after, most: Some(3) };
+                    let listed = engine.list(filter.clone()).await.expect("a list");
+                    assert_eq!(listed, oracle.list(filter).await.expect("a list"), "{state}");
+                }
+            }
         });
     }
 }
