@@ -43,6 +43,8 @@ struct Inner {
     place: String,
     store: Mutex<Store>,
     folder: std::path::PathBuf,
+    free: wake::Ring,
+    cancelled: wake::Ring,
 }
 
 impl Sqlite {
@@ -53,7 +55,13 @@ impl Sqlite {
     pub fn open(folder: &Path, clock: Clock) -> Result<Self, QueueError> {
         let place = format!("sqlite:{}", folder.display());
         let store = Store::open(folder, clock).map_err(|error| error.told(&place))?;
-        Ok(Self(Arc::new(Inner { place, store: Mutex::new(store), folder: folder.to_owned() })))
+        Ok(Self(Arc::new(Inner {
+            place,
+            store: Mutex::new(store),
+            folder: folder.to_owned(),
+            free: wake::Ring::default(),
+            cancelled: wake::Ring::default(),
+        })))
     }
 
     /// Does it on a thread that may block.

@@ -1,8 +1,9 @@
 //! Acts that wait: each looks, and looks again whenever something may have changed, until it finds something or its time
-//! is over. A watch is made before the look that it follows, so that nothing is missed in between.
+//! is over. One listens before one looks, so that nothing is missed in between.
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::store::StoreError;
@@ -17,7 +18,7 @@ impl Sqlite {
         wait: Duration,
     ) -> Result<Option<Claimed>, QueueError> {
         let end = Instant::now() + wait;
-        let watch = self.watch(None)?;
+        let mut free = self.listen(Bell::Free)?;
         loop {
             let asked = claimer.clone();
             let claimed = self.act_or_undo(
@@ -30,7 +31,7 @@ impl Sqlite {
             if let Some(claimed) = claimed.await? {
                 return Ok(Some(claimed));
             }
-            if !self.pause(&watch, end).await? {
+            if !self.pause(&mut free, end).await? {
                 return Ok(None);
             }
         }
@@ -59,10 +60,12 @@ impl Sqlite {
                         store.settle()?;
                         store.number(&named)
                     });
-                    watch = Some(self.watch(Some(number.await?))?);
+                    let made = Watch::new(&self.0.folder, Bell::Free, Some(number.await?));
+                    watch = Some(made.map_err(|error| self.told(error))?);
                 }
                 Some(watch) => {
-                    if !self.pause(watch, end).await? {
+                    let touched = async || watch.touched().await.map_err(|error| self.told(error));
+                    if !self.pause_for(touched(), end).await? {
                         return Ok(chunk);
                     }
                 }
@@ -76,13 +79,13 @@ impl Sqlite {
         wait: Duration,
     ) -> Result<Option<Entry>, QueueError> {
         let end = Instant::now() + wait;
-        let watch = self.watch(None)?;
+        let mut free = self.listen(Bell::Free)?;
         loop {
             let entry = self.show(id).await?;
             if entry.state == State::Ended {
                 return Ok(Some(entry));
             }
-            if !self.pause(&watch, end).await? {
+            if !self.pause(&mut free, end).await? {
                 return Ok(None);
             }
         }
@@ -90,32 +93,55 @@ impl Sqlite {
 
     /// It has no end: nothing that time does cancels a step.
     pub(super) async fn wait_for_cancel(&self, lease: &Lease) -> Result<(), QueueError> {
-        let io = |error| StoreError::Io(error).told(&self.0.place);
-        let watch = Watch::new(&self.0.folder, Bell::Cancelled, None).map_err(io)?;
+        let mut cancelled = self.listen(Bell::Cancelled)?;
         loop {
             let asked = lease.clone();
             if self.act(move |store| store.is_cancelled(&asked)).await? {
                 return Ok(());
             }
-            watch.touched().await.map_err(io)?;
+            self.rung(&mut cancelled, Bell::Cancelled).await?;
         }
     }
 
-    fn watch(&self, log_of: Option<i64>) -> Result<Watch, QueueError> {
-        let watch = Watch::new(&self.0.folder, Bell::Free, log_of);
-        watch.map_err(|error| StoreError::Io(error).told(&self.0.place))
+    fn listen(&self, bell: Bell) -> Result<watch::Receiver<()>, QueueError> {
+        let ring = match bell {
+            Bell::Free => &self.0.free,
+            Bell::Cancelled => &self.0.cancelled,
+        };
+        ring.listen(&self.0.folder, bell).map_err(|error| self.told(error))
+    }
+
+    /// Waits for a bell. Where it cannot be heard any more it is listened to anew, since it may just have rung.
+    async fn rung(&self, told: &mut watch::Receiver<()>, bell: Bell) -> Result<(), QueueError> {
+        if told.changed().await.is_err() {
+            *told = self.listen(bell)?;
+        }
+        Ok(())
+    }
+
+    fn told(&self, error: std::io::Error) -> QueueError {
+        StoreError::Io(error).told(&self.0.place)
+    }
+
+    /// Waits until a step may have become free or have ended; see [`Sqlite::pause_for`].
+    async fn pause(&self, free: &mut watch::Receiver<()>, end: Instant) -> Result<bool, QueueError> {
+        self.pause_for(self.rung(free, Bell::Free), end).await
     }
 
     /// Waits until something may have changed: somebody has touched the queue, or the time has come at which time itself
     /// changes something, and that is done. `false`: the end came first.
-    async fn pause(&self, watch: &Watch, end: Instant) -> Result<bool, QueueError> {
+    async fn pause_for(
+        &self,
+        touched: impl Future<Output = Result<(), QueueError>>,
+        end: Instant,
+    ) -> Result<bool, QueueError> {
         let now = Instant::now();
         if now >= end {
             return Ok(false);
         }
         let next = self.act(|store| store.next_change()).await?.unwrap_or(SAFETY_POLL);
-        match timeout_at(end.min(now + next.min(SAFETY_POLL)), watch.touched()).await {
-            Ok(touched) => touched.map_err(|error| StoreError::Io(error).told(&self.0.place))?,
+        match timeout_at(end.min(now + next.min(SAFETY_POLL)), touched).await {
+            Ok(touched) => touched?,
             Err(_) => self.act(|store| store.settle()).await?,
         }
         Ok(true)

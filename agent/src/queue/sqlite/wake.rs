@@ -7,9 +7,11 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+use rustix::fs::inotify::{CreateFlags, ReadFlags, WatchFlags, add_watch, init};
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
 
 /// What is told: each has a file.
 #[derive(Clone, Copy)]
@@ -40,6 +42,37 @@ pub(super) fn touch(folder: &Path, bell: Bell) -> io::Result<()> {
     file.write_all_at(b".", 0)
 }
 
+/// A bell as all in this process hear it. They share one watch, since the kernel takes milliseconds to close one.
+#[derive(Default)]
+pub(super) struct Ring(Mutex<Option<watch::Receiver<()>>>);
+
+impl Ring {
+    /// Hears every ring from now on. Where it closes, the watch has ended: listen anew.
+    pub(super) fn listen(&self, folder: &Path, bell: Bell) -> io::Result<watch::Receiver<()>> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = shared.as_ref().filter(|told| told.has_changed().is_ok()) {
+            let mut told = open.clone();
+            told.mark_unchanged();
+            return Ok(told);
+        }
+        let watch = Watch::new(folder, bell, None)?;
+        let (tell, told) = watch::channel(());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    touched = watch.touched() => match touched {
+                        Ok(()) => tell.send_replace(()),
+                        Err(_) => return,
+                    },
+                    () = tell.closed() => return,
+                }
+            }
+        });
+        *shared = Some(told.clone());
+        Ok(told)
+    }
+}
+
 /// Somebody who waits; it hears every touch since it was made.
 ///
 /// inotify's descriptor is read like a pipe's, and tokio's pipes are its one safe way to wait for a descriptor (`AsyncFd`
@@ -65,11 +98,15 @@ impl Watch {
     }
 
     /// Waits for a touch; several become one.
+    ///
+    /// # Errors
+    /// Also where what is watched was removed: nothing will be heard any more.
     pub(super) async fn touched(&self) -> io::Result<()> {
         let mut bytes = [0_u8; 4096];
         loop {
             self.events.readable().await?;
             match self.events.try_read(&mut bytes) {
+                Ok(size) if has_ended(&bytes[..size]) => return Err(io::ErrorKind::NotFound.into()),
                 Ok(size) if self.concerns(&bytes[..size]) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -92,4 +129,16 @@ impl Watch {
         }
         false
     }
+}
+
+/// Whether one of these events is the end of a watch.
+fn has_ended(mut events: &[u8]) -> bool {
+    while let Some((head, rest)) = events.split_at_checked(HEAD) {
+        let number = |at: usize| head[at..].first_chunk().map_or(0, |number| u32::from_ne_bytes(*number));
+        if number(4) & ReadFlags::IGNORED.bits() != 0 {
+            return true;
+        }
+        events = rest.get(number(12) as usize..).unwrap_or_default();
+    }
+    false
 }
