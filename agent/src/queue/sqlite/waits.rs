@@ -120,7 +120,10 @@ impl Sqlite {
     }
 
     fn told(&self, error: std::io::Error) -> QueueError {
-        StoreError::Io(error).told(&self.0.place)
+        // A file that is not there is the whole queue, mostly.
+        let error =
+            if error.kind() == std::io::ErrorKind::NotFound { StoreError::Gone } else { error.into() };
+        error.told(&self.0.place)
     }
 
     /// Waits until a step may have become free or have ended; see [`Sqlite::pause_for`].
