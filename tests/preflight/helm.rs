@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::json;
+use tooling_check::Tool;
 use tooling_check::check::Report;
 use tooling_check::check::wanted::Wanted;
 use tooling_check::rules::{ApiVersion, Pair, Rules};
-use tooling_check::{Search, Tool};
 
-use super::matrix::{Ports, ends, plugins, reaches, token_endpoints, version};
+use super::matrix::{Ports, ends, plugins, reaches, search, token_endpoints, version};
 use crate::harness::api_stand_in::{ApiStandIn, Reply};
 use crate::harness::stand_in::{Pair as Certificate, SERVER};
 use crate::harness::tools::{kubectls, newest_and_oldest, tool};
@@ -69,9 +68,7 @@ fn foretell(kubectl: &Path, (tool, plugin): (Tool, &Path), helm: &Path) -> (Repo
         (tool, plugin.to_owned()),
     ]);
     let asked = [Tool::Kubectl, Tool::Helm, tool];
-    let limit = Duration::from_secs(120);
-    let search = Search { asked: &asked, limit, ..Search::new("/usr/bin:/bin".as_ref(), &chosen) };
-    let found = tooling_check::inventory(&asked, &search);
+    let found = tooling_check::inventory(&asked, &search(&asked, &chosen));
     let (client, answers) =
         (version(found.get(Tool::Kubectl).expect("asked")), version(found.get(tool).expect("asked")));
     let api = match Rules::embedded().pair(&client, tool, &answers) {

@@ -92,9 +92,7 @@ pub(super) struct Ports {
 fn judge(kubectl: &Path, tool: Tool, plugin: &Path, ports: Ports) -> Option<String> {
     let chosen = BTreeMap::from([(Tool::Kubectl, kubectl.to_owned()), (tool, plugin.to_owned())]);
     let asked = [Tool::Kubectl, tool];
-    // Nothing here hangs, and the machine may be busy.
-    let limit = std::time::Duration::from_secs(120);
-    let search = Search { asked: &asked, limit, ..Search::new("/usr/bin:/bin".as_ref(), &chosen) };
+    let search = search(&asked, &chosen);
     let found = tooling_check::inventory(&asked, &search);
     let (client, version) = (version(found.get(Tool::Kubectl)?), version(found.get(tool)?));
     let foretold = Rules::embedded().pair(&client, tool, &version);
@@ -117,6 +115,13 @@ fn judge(kubectl: &Path, tool: Tool, plugin: &Path, ports: Ports) -> Option<Stri
             "kubectl {client} with {tool} {version}: foretold {foretold:?}, proved {proved:?}, true {truth}"
         )
     })
+}
+
+/// A search for these tools, where they are chosen.
+pub(super) fn search<'a>(asked: &'a [Tool], chosen: &'a BTreeMap<Tool, PathBuf>) -> Search<'a> {
+    // Nothing here hangs, and the machine may be busy.
+    let limit = std::time::Duration::from_secs(120);
+    Search { asked, limit, ..Search::new("/usr/bin:/bin".as_ref(), chosen) }
 }
 
 pub(super) fn version(finding: &Finding) -> Version {

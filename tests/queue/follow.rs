@@ -1,7 +1,7 @@
 //! A step is followed to its end, live, and is not ended with its follower.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use kubestep::outcome::Reason;
@@ -19,15 +19,19 @@ fn is_on_the_queue(place: &Place, id: &str) -> bool {
     place.kubestep(&["queue", "show", id]).code == Some(0)
 }
 
+/// Submits a step as `a` and follows it; it is on the queue when this returns.
+fn follower(place: &Place, flag: &str) -> Child {
+    let path = place.payload(&step("true"));
+    let mut command = place.command(&["submit", path.to_str().expect("UTF-8"), "--id", "a", flag]);
+    let follower = command.spawn().expect("the program starts");
+    eventually("it is submitted", SOON, || is_on_the_queue(place, "a"));
+    follower
+}
+
 #[test]
 fn a_followed_log_comes_live_whole_and_ends_as_run_would() {
     let place = Place::new();
-    let path = place.payload(&step("true"));
-    let mut follower = place
-        .command(&["submit", path.to_str().expect("UTF-8"), "--id", "a", "--follow"])
-        .spawn()
-        .expect("the program starts");
-    eventually("it is submitted", SOON, || is_on_the_queue(&place, "a"));
+    let mut follower = follower(&place, "--follow");
     let lease = place.begin();
     let mut stdout = follower.stdout.take().expect("piped");
     let (mut at, mut slowest) = (0, Duration::ZERO);
@@ -106,14 +110,8 @@ fn a_signal_ends_the_following_and_says_how_to_end_the_step() {
 #[test]
 fn a_reader_that_goes_away_ends_the_following_only() {
     let place = Place::new();
-    let path = place.payload(&step("true"));
-    let mut follower = place
-        .command(&["submit", path.to_str().expect("UTF-8"), "--id", "a", "-f"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
+    let mut follower = follower(&place, "-f");
     drop(follower.stdout.take());
-    eventually("it is submitted", SOON, || is_on_the_queue(&place, "a"));
     let lease = place.begin();
     place.append(&lease, 0, vec![frame(LogStream::Stdout, "nobody reads this")]);
     let told = Told::of(&follower.wait_with_output().expect("it ends"));
@@ -126,12 +124,7 @@ fn a_reader_that_goes_away_ends_the_following_only() {
 #[test]
 fn a_follower_uses_no_processor_while_nothing_comes() {
     let place = Place::new();
-    let path = place.payload(&step("true"));
-    let mut follower = place
-        .command(&["submit", path.to_str().expect("UTF-8"), "--id", "a", "-f"])
-        .spawn()
-        .expect("the program starts");
-    eventually("it is submitted", SOON, || is_on_the_queue(&place, "a"));
+    let mut follower = follower(&place, "-f");
     let lease = place.begin();
     std::thread::sleep(Duration::from_millis(500));
     let switches = || {
