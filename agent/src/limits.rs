@@ -21,6 +21,11 @@ pub const DEFAULT_OUTPUT: u64 = 1 << 30;
 /// What stands in a log instead of a secret, where nobody says otherwise (payload.md 3).
 pub const DEFAULT_MASK: &str = "********";
 
+/// By these variables systemd speaks with the agent (sd_notify(3), sd_listen_fds(3)). They are nobody else's: whoever
+/// had them could say in the agent's name that all is well.
+pub const SYSTEMD_VARIABLES: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
 /// A payload's bounds on its script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,6 +1,7 @@
 //! What the operator means: flags beat `KUBESTEP_*` variables beat the config file. The only reader of the
 //! process's environment.
 
+mod typed;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{LogFormat, StepArguments, TreeMethod};
+use crate::cli::{LogFormat, TreeMethod};
 use crate::limits::{parse_duration, parse_size};
+
+pub use typed::Typed;
 
 /// The process's environment, read once.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -138,30 +141,30 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn resolve(
-        arguments: &StepArguments,
+    pub fn resolve<'a>(
+        typed: impl Into<Typed<'a>>,
         given_format: Option<LogFormat>,
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
-        Self::with_config(arguments, given_format, environment).map(|(settings, _)| settings)
+        Self::with_config(typed.into(), given_format, environment).map(|(settings, _)| settings)
     }
 
     /// Gives what the config says to a worker, too.
     fn with_config(
-        arguments: &StepArguments,
+        typed: Typed<'_>,
         given_format: Option<LogFormat>,
         environment: &Environment,
     ) -> Result<(Self, worker::WorkerConfig), SettingsError> {
         let value = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
         let path = |name: &str| value(name).map(PathBuf::from);
         let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
-        let config = arguments.config.clone().or_else(|| path("KUBESTEP_CONFIG"));
+        let config = typed.config.cloned().or_else(|| path("KUBESTEP_CONFIG"));
         let config = config.as_deref().map_or(Ok(Config::default()), read_config)?;
         let log_format = value("KUBESTEP_LOG_FORMAT").map(|text| log_format(text)).transpose()?;
-        let mask = arguments.mask.clone().or(text(value("KUBESTEP_MASK"), "KUBESTEP_MASK")?).or(config.mask);
+        let mask = typed.mask.cloned().or(text(value("KUBESTEP_MASK"), "KUBESTEP_MASK")?).or(config.mask);
         let (private_roots, temporary) = roots(environment);
         let given_state =
-            arguments.state_dir.clone().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
+            typed.state_dir.cloned().or_else(|| path("KUBESTEP_STATE_DIR")).or(config.state_dir);
         let settings = Self {
             mask: checked_mask(mask)?,
             log_format: given_format.or(log_format).or(config.log_format).unwrap_or(LogFormat::Text),

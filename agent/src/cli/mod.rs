@@ -13,7 +13,7 @@ pub use queue::{
     ListArguments, LogsArguments, PruneArguments, QueueArguments, QueueChoice, QueueCommand, StepChoice,
     StepState, SubmitArguments,
 };
-pub use worker::WorkerArguments;
+pub use worker::{WorkerArguments, label};
 
 /// The command line.
 #[derive(Debug, Parser)]

@@ -62,10 +62,13 @@ pub struct WorkerArguments {
     pub print_config: bool,
 }
 
-/// `zone=eu-1`.
-fn label(text: &str) -> Result<(String, String), String> {
+/// `zone=eu-1`: the name, which is not empty, and the value.
+///
+/// # Errors
+/// What was expected.
+pub fn label(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    if name.is_empty() { Err("expected NAME=VALUE".into()) } else { Ok((name.to_owned(), value.to_owned())) }
+    if name.is_empty() { Err("expected NAME=VALUE") } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
 pub(super) const WORKER_ABOUT: &str = "Take steps from a queue, run each in a process of its own, and tell the queue how it ended.\n\n\

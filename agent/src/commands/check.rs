@@ -12,7 +12,7 @@ use tooling_check::terminal;
 
 use super::{CLOSED, DATA, SOFTWARE, USAGE, complain, request};
 use crate::causes::with_causes;
-use crate::cli::{CheckStepArguments, StepArguments};
+use crate::cli::CheckStepArguments;
 use crate::mask::Masker;
 use crate::payload::{self, Step};
 use crate::plan::{Needs, Plan, needs_of, search_path};
@@ -22,21 +22,14 @@ use crate::step::{Request, tools};
 /// Checks, and gives the exit code.
 #[must_use]
 pub fn run(arguments: &CheckStepArguments, environment: Environment) -> u8 {
-    let step = StepArguments {
-        step: arguments.step.clone().unwrap_or_default(),
-        origin: arguments.origin,
-        config: arguments.config.clone(),
-        state_dir: arguments.state_dir.clone(),
-        mask: None,
-    };
-    let settings = match Settings::resolve(&step, None, &environment) {
+    let settings = match Settings::resolve(arguments, None, &environment) {
         Ok(settings) => settings,
         Err(error) => return refuse(&error, USAGE),
     };
     let mut surroundings = surroundings(&environment, &settings);
     let masker = Masker::new(&settings.mask);
-    let question = if arguments.step.is_some() {
-        let request = match request::read(&step, &settings, environment) {
+    let question = if let Some(step) = &arguments.step {
+        let request = match request::read(step, request::origin(arguments.origin), &settings, environment) {
             Ok(request) => request,
             Err(error) => return refuse(&error, USAGE),
         };

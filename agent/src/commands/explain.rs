@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::request;
-use super::{SOFTWARE, USAGE, complain};
+use super::{SOFTWARE, USAGE, complain, say};
 use crate::causes::with_causes;
 use crate::cli::{ExplainArguments, LogFormat};
 use crate::explain::Explanation;
@@ -21,7 +21,12 @@ pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    let request = match request::read(&arguments.step, &settings, environment) {
+    let request = match request::read(
+        &arguments.step.step,
+        request::origin(arguments.step.origin),
+        &settings,
+        environment,
+    ) {
         Ok(request) => request,
         Err(error) => return refuse(&error),
     };
@@ -32,7 +37,7 @@ pub fn run(arguments: &ExplainArguments, environment: Environment) -> u8 {
             let verdict = verdict(&Err(error));
             complain(&masker.text(&verdict.message));
             if let Some(hint) = verdict.hint {
-                let _ = writeln!(io::stderr(), "kubestep: hint: {}", masker.text(&hint));
+                say(&format!("hint: {}", masker.text(&hint)));
             }
             verdict.exit_code
         }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{CLOSED, DATA, SOFTWARE, USAGE};
+use super::{CLOSED, DATA, SOFTWARE, USAGE, say};
 use crate::cli::{MaskArguments, MaskForms};
 use crate::mask::{Hidden, Masker, SHORTEST, Scope, Stream, TooShort, TransferError};
 use crate::settings::{SettingsError, checked_mask};
@@ -195,9 +195,4 @@ fn stats(totals: &Totals, forms: usize, building: Duration) {
     });
     // Where nobody reads stderr the exit code has to do.
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-fn say(message: &str) {
-    // As above.
-    let _ = writeln!(io::stderr(), "kubestep: {message}");
 }

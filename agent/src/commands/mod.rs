@@ -49,10 +49,24 @@ pub fn run(command: Command, environment: Environment) -> u8 {
 
 /// For what goes wrong where there is no log: no secret was read so far, or none is named.
 fn complain(message: &str) {
-    for line in message.lines() {
-        // Where nobody reads stderr the exit code has to do.
-        let _ = writeln!(std::io::stderr(), "kubestep: error: {line}");
-    }
+    message.lines().for_each(|line| say(&format!("error: {line}")));
+}
+
+/// A line of a command's own, where there is no log.
+fn say(line: &str) {
+    // Where nobody reads stderr the exit code has to do.
+    let _ = writeln!(std::io::stderr(), "kubestep: {line}");
+}
+
+/// Rows with their columns below each other; the last column may end where it will.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
+    let line = |row: &[String; COLUMNS]| {
+        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }
 
 /// What a lock says is another process' text: no control character of it reaches a terminal.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{SOFTWARE, printable};
+use super::{SOFTWARE, printable, table};
 use crate::cli::{LogFormat, PsArguments};
 use crate::settings::{self, Environment};
 use crate::workspace::remains::{self, Living};
@@ -12,26 +12,21 @@ use crate::workspace::remains::{self, Living};
 pub fn run(arguments: &PsArguments, environment: &Environment) -> u8 {
     let (roots, _) = settings::roots(environment);
     let living = remains::find(&roots).living;
-    let text = match arguments.output {
-        LogFormat::Text => table(&living),
+    let told = match arguments.output {
+        LogFormat::Text => text(&living),
         LogFormat::Json => json(&living),
     };
-    if io::stdout().write_all(text.as_bytes()).is_ok() { 0 } else { SOFTWARE }
+    if io::stdout().write_all(told.as_bytes()).is_ok() { 0 } else { SOFTWARE }
 }
 
-fn table(living: &[Living]) -> String {
+fn text(living: &[Living]) -> String {
     let head = ["PID", "STEP", "SINCE", "WORKSPACE"].map(str::to_owned);
     let rows = living.iter().map(|one| {
         let owner = &one.owner;
         let work = owner.work.display().to_string();
         [owner.agent.to_string(), owner.step.clone(), owner.since.clone(), work].map(|text| printable(&text))
     });
-    let rows: Vec<[String; 4]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let (pid, step, since) = (width(0), width(1), width(2));
-    let line =
-        |row: &[String; 4]| format!("{:<pid$}  {:<step$}  {:<since$}  {}\n", row[0], row[1], row[2], row[3]);
-    rows.iter().map(line).collect()
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 fn json(living: &[Living]) -> String {

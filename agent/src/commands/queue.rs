@@ -9,14 +9,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CLOSED, DATA, SOFTWARE, USAGE, complain};
+use super::{CLOSED, DATA, SOFTWARE, USAGE, complain, say};
 use crate::causes::with_causes;
-use crate::cli::{
-    LogFormat, PayloadOrigin, PruneArguments, QueueChoice, QueueCommand, StepArguments, StepChoice,
-};
+use crate::cli::{LogFormat, PruneArguments, QueueChoice, QueueCommand, StepChoice};
 use crate::limits::parse_duration;
 use crate::place::{Place, PlaceError};
-use crate::queue::{Queue, QueueError, State, StepId};
+use crate::queue::{PoolError, Queue, QueueError, State, StepId};
 use crate::settings::{Environment, Settings, SettingsError};
 
 pub(super) use follow::{Follower, Stopped, Until};
@@ -31,6 +29,8 @@ pub(super) enum Failure {
     Place(#[from] PlaceError),
     #[error(transparent)]
     Queue(#[from] QueueError),
+    #[error("--pool: {0}")]
+    Pool(#[from] PoolError),
     /// Of the command line.
     #[error("{name}: {expected}")]
     Value { name: &'static str, expected: String },
@@ -45,7 +45,7 @@ pub(super) enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Value { .. } => USAGE,
+            Self::Settings(_) | Self::Pool(_) | Self::Value { .. } => USAGE,
             Self::Place(error) if error.is_usage() => USAGE,
             Self::Queue(QueueError::Unknown(_) | QueueError::IdTaken(_)) => USAGE,
             Self::Queue(QueueError::Unfit { .. }) => DATA,
@@ -82,27 +82,21 @@ impl Failure {
     }
 }
 
-/// A queue, and how the next command has to name it.
+/// A queue, how the next command has to name it, and the settings that it was found by.
 pub(super) struct Opened {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) flag: String,
+    pub(super) settings: Settings,
 }
 
 /// Opens the queue that was chosen.
 pub(super) fn open(choice: &QueueChoice, environment: &Environment) -> Result<Opened, Failure> {
-    let arguments = StepArguments {
-        step: "-".into(),
-        origin: PayloadOrigin::Local,
-        config: choice.config.clone(),
-        state_dir: choice.state_dir.clone(),
-        mask: None,
-    };
-    let settings = Settings::resolve(&arguments, None, environment)?;
+    let settings = Settings::resolve(choice, None, environment)?;
     let place = Place::of(choice.queue.as_deref(), &settings)?;
     // What came from the environment comes from there again.
     let is_typed = choice.queue.is_some() || choice.config.is_some() || choice.state_dir.is_some();
     let flag = if is_typed { format!(" --queue {place}") } else { String::new() };
-    Ok(Opened { queue: place.open()?, flag })
+    Ok(Opened { queue: place.open()?, flag, settings })
 }
 
 /// Does it, and gives the exit code.
@@ -181,12 +175,6 @@ fn age(text: &str) -> Result<Duration, Failure> {
 /// Prints what was asked for.
 pub(super) fn print(text: &str) -> Result<u8, Failure> {
     io::stdout().write_all(text.as_bytes()).map(|()| 0).map_err(Failure::Output)
-}
-
-/// A line of the command's own.
-pub(super) fn say(line: &str) {
-    // Where nobody reads stderr the exit code has to do.
-    let _ = writeln!(io::stderr(), "kubestep: {line}");
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::{PayloadOrigin, StepArguments, TreeMethod};
+use crate::cli::{PayloadOrigin, TreeMethod};
 use crate::payload::{MAX_BYTES, Origin, Policy, Surroundings};
 use crate::settings::{Environment, Settings};
 use crate::step::Request;
@@ -26,21 +26,17 @@ pub(super) struct RequestError {
 
 /// Reads the payload's text, and gathers what its meaning depends on.
 pub(super) fn read(
-    arguments: &StepArguments,
+    step: &Path,
+    origin: Origin,
     settings: &Settings,
     environment: Environment,
 ) -> Result<Request, RequestError> {
-    let from_stdin = arguments.step == Path::new("-");
-    let unreadable = |source| RequestError { path: arguments.step.clone(), source };
-    let text =
-        if from_stdin { bounded(io::stdin().lock()) } else { File::open(&arguments.step).and_then(bounded) };
-    let here = std::path::absolute(if from_stdin { Path::new(".") } else { &arguments.step });
+    let from_stdin = step == Path::new("-");
+    let unreadable = |source| RequestError { path: step.to_owned(), source };
+    let text = if from_stdin { bounded(io::stdin().lock()) } else { File::open(step).and_then(bounded) };
+    let here = std::path::absolute(if from_stdin { Path::new(".") } else { step });
     let here = here.map_err(unreadable)?;
     let folder = if from_stdin { here } else { here.parent().map_or(here.clone(), Path::to_owned) };
-    let origin = match arguments.origin {
-        PayloadOrigin::Local => Origin::Local,
-        PayloadOrigin::Remote => Origin::Remote,
-    };
     let surroundings = Surroundings {
         environment,
         folder,
@@ -50,7 +46,15 @@ pub(super) fn read(
         policy: policy(settings),
         queued: false,
     };
-    Ok(request(text.map_err(unreadable)?, arguments.step.display().to_string(), surroundings, settings))
+    Ok(request(text.map_err(unreadable)?, step.display().to_string(), surroundings, settings))
+}
+
+/// Whom a payload speaks for, as it was typed.
+pub(super) fn origin(typed: PayloadOrigin) -> Origin {
+    match typed {
+        PayloadOrigin::Local => Origin::Local,
+        PayloadOrigin::Remote => Origin::Remote,
+    }
 }
 
 /// What a step of a worker's queue depends on. Nothing is read from the machine.

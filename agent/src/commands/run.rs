@@ -40,7 +40,12 @@ pub fn run(arguments: &RunArguments, environment: Environment) -> u8 {
         .map_err(UsageError::from)
         .and_then(|settings| {
             prove_writable(arguments.result.as_deref())?;
-            let request = request::read(&arguments.step, &settings, environment)?;
+            let request = request::read(
+                &arguments.step.step,
+                request::origin(arguments.step.origin),
+                &settings,
+                environment,
+            )?;
             Ok((settings, request))
         });
     match prepared {

@@ -6,11 +6,11 @@ use std::io;
 
 use ring::rand::SecureRandom;
 
-use super::queue::{Failure, Follower, Opened, Stopped, Until, block_on, document, id, open, print, say};
+use super::queue::{Failure, Follower, Opened, Stopped, Until, block_on, document, id, open, print};
 use super::request::{self, RequestError};
-use super::{DATA, USAGE, complain, printable};
+use super::{DATA, USAGE, complain, printable, say};
 use crate::causes::with_causes;
-use crate::cli::{LogFormat, PayloadOrigin, StepArguments, SubmitArguments};
+use crate::cli::{LogFormat, SubmitArguments};
 use crate::payload::{self, Origin};
 use crate::queue::{Ending, Entry, LogPosition, StepId, Submitted};
 use crate::settings::{Environment, Settings};
@@ -29,7 +29,7 @@ fn submit(arguments: &SubmitArguments, environment: Environment) -> Result<u8, F
     let id = arguments.id.as_deref().map_or_else(random_id, id)?;
     // All that is wrong with the command line, before a payload is read from a pipe.
     let opened = open(&arguments.place, &environment)?;
-    let sent = match read(arguments, environment)? {
+    let sent = match read(arguments, &opened.settings, environment) {
         Ok(sent) => sent,
         Err(code) => return Ok(code),
     };
@@ -58,30 +58,18 @@ fn until(arguments: &SubmitArguments) -> Option<Until> {
 /// The payload by value; or the exit code, when it was told why there is none.
 fn read(
     arguments: &SubmitArguments,
+    settings: &Settings,
     environment: Environment,
-) -> Result<Result<payload::ByValue, u8>, Failure> {
-    let step = StepArguments {
-        step: arguments.step.clone(),
-        origin: PayloadOrigin::Local,
-        config: arguments.place.config.clone(),
-        state_dir: None,
-        mask: None,
-    };
-    let settings = Settings::resolve(&step, None, &environment)?;
-    let refuse = |error: &RequestError| {
-        complain(&with_causes(error));
+) -> Result<payload::ByValue, u8> {
+    let refuse = |error: RequestError| {
+        complain(&with_causes(&error));
         USAGE
     };
-    let mut request = match request::read(&step, &settings, environment) {
-        Ok(request) => request,
-        Err(error) => return Ok(Err(refuse(&error))),
-    };
-    request.surroundings.origin = Origin::Submitted;
-    let read = payload::load_by_value(&request.text, &request.source, &request.surroundings);
-    Ok(read.map_err(|problems| {
+    let request = request::read(&arguments.step, Origin::Submitted, settings, environment).map_err(refuse)?;
+    payload::load_by_value(&request.text, &request.source, &request.surroundings).map_err(|problems| {
         complain(&problems.to_string());
         DATA
-    }))
+    })
 }
 
 /// 128 bits that nobody guesses, in hexadecimal digits.

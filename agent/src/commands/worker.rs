@@ -13,7 +13,7 @@ use crate::cli::{LogFormat, WorkerArguments};
 use crate::log::{Format, Level, Log, Voice};
 use crate::mask::Masker;
 use crate::place::{Place, PlaceError};
-use crate::queue::{Claimer, is_pool};
+use crate::queue::{Claimer, PoolError, checked_pool};
 use crate::settings::worker::WorkerSettings;
 use crate::settings::{Environment, SettingsError};
 use crate::supervise;
@@ -49,8 +49,8 @@ enum WorkError {
     Preflight(#[from] PreflightError),
     #[error("no step can run here:\n{0}")]
     Unfit(String),
-    #[error("pool: expected 1 to 64 letters, digits, dashes and underscores")]
-    Pool,
+    #[error("pool: {0}")]
+    Pool(#[from] PoolError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("the worker cannot work on this machine")]
@@ -60,7 +60,7 @@ enum WorkError {
 impl WorkError {
     fn code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::User(_) | Self::Pool => USAGE,
+            Self::Settings(_) | Self::User(_) | Self::Pool(_) => USAGE,
             Self::Place(error) if error.is_usage() => USAGE,
             Self::Unfit(_) => UNFIT,
             Self::Place(_) | Self::Seat(_) | Self::Preflight(_) | Self::Listen(_) | Self::Machine(_) => {
@@ -85,9 +85,7 @@ fn work(arguments: &WorkerArguments, environment: Environment) -> Result<u8, Wor
     let host = host.trim();
     let settings =
         WorkerSettings::resolve(arguments, &environment, if host.is_empty() { "worker" } else { host })?;
-    if !is_pool(&settings.pool) {
-        return Err(WorkError::Pool);
-    }
+    checked_pool(&settings.pool)?;
     let place = Place::of(None, &settings.step)?;
     if arguments.print_config {
         let told = settings.config(&place.to_string());

@@ -14,17 +14,14 @@ pub struct StepId(String);
 
 /// Why a text is no id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected 1 to 128 letters, digits, dashes and underscores")]
+#[error("expected 1 to {LONGEST_ID} letters, digits, dashes and underscores")]
 pub struct StepIdError;
 
 impl TryFrom<String> for StepId {
     type Error = StepIdError;
 
-    /// An id is a part of a NATS subject and of a key: no dot, no star, nothing that a shell would touch.
     fn try_from(text: String) -> Result<Self, StepIdError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let good = (1..=128).contains(&text.len()) && text.bytes().all(fits);
-        if good { Ok(Self(text)) } else { Err(StepIdError) }
+        if is_word(&text, LONGEST_ID) { Ok(Self(text)) } else { Err(StepIdError) }
     }
 }
 
@@ -48,14 +45,29 @@ impl fmt::Display for StepId {
     }
 }
 
+/// The longest id, in bytes.
+const LONGEST_ID: usize = 128;
+
 /// The longest name of a pool, in bytes.
 const LONGEST_POOL: usize = 64;
 
-/// Whether a text is a pool's name: 1 to 64 letters, digits, dashes and underscores, as it is a part of a subject, too.
-#[must_use]
-pub fn is_pool(name: &str) -> bool {
+/// Why a text is no pool's name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected 1 to {LONGEST_POOL} letters, digits, dashes and underscores")]
+pub struct PoolError;
+
+/// A pool's name, which is a part of a NATS subject, as an id is.
+///
+/// # Errors
+/// [`PoolError`].
+pub fn checked_pool(name: &str) -> Result<&str, PoolError> {
+    if is_word(name, LONGEST_POOL) { Ok(name) } else { Err(PoolError) }
+}
+
+/// Whether a text can be a part of a NATS subject and of a key: no dot, no star, nothing that a shell would touch.
+fn is_word(text: &str, longest: usize) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=LONGEST_POOL).contains(&name.len()) && name.bytes().all(fits)
+    (1..=longest).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// What a worker must have to run a step.

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use entry::{Depth, Ending, Entry, Filter, Finished, Listed, LogChunk, LogPosition, State, Submitted};
-pub use envelope::{Envelope, Needs, Retry, StepId, StepIdError, is_pool};
+pub use envelope::{Envelope, Needs, PoolError, Retry, StepId, StepIdError, checked_pool};
 pub use frame::{LogFrame, LogStream, MAX_FRAME, frames};
 pub use lease::{Beat, Claimed, Claimer, Lease};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Environment, Settings, SettingsError};
-use crate::cli::{PayloadOrigin, StepArguments, WorkerArguments};
+use crate::cli::{WorkerArguments, label};
 use crate::limits::parse_duration;
 
 /// Settings of a worker.
@@ -163,8 +163,7 @@ impl WorkerSettings {
         environment: &Environment,
         host: &str,
     ) -> Result<Self, SettingsError> {
-        let typed = step_arguments(arguments);
-        let (mut step, config) = Settings::with_config(&typed, arguments.log_format, environment)?;
+        let (mut step, config) = Settings::with_config(arguments.into(), arguments.log_format, environment)?;
         if let Some(queue) = &arguments.queue {
             step.queue = Some(queue.clone());
         }
@@ -212,10 +211,7 @@ impl Picker<'_> {
     ) -> Result<BTreeMap<String, String>, SettingsError> {
         let (key, flag, variable) = LABELS;
         let wrong = || value(variable, "expected NAME=VALUE,NAME=VALUE".into());
-        let split = |text: &str| {
-            let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-            pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(wrong)
-        };
+        let split = |text: &str| label(text).map_err(|_| wrong());
         let given = self.variable(variable)?;
         let (labels, source) = match (typed.is_empty(), given, config) {
             (false, ..) => (typed.iter().cloned().collect(), Source::Flag(flag)),
@@ -227,17 +223,6 @@ impl Picker<'_> {
         };
         self.shown.0.push((key, String::new(), source));
         Ok(labels)
-    }
-}
-
-/// What a worker's arguments have in common with those of `run`.
-fn step_arguments(arguments: &WorkerArguments) -> StepArguments {
-    StepArguments {
-        step: std::path::PathBuf::new(),
-        origin: PayloadOrigin::Remote,
-        config: arguments.config.clone(),
-        state_dir: arguments.state_dir.clone(),
-        mask: arguments.mask.clone(),
     }
 }
 

@@ -59,6 +59,23 @@ pub fn follow(roots: &[PathBuf], agent: i32, patience: Duration) {
     drop(sweep(roots));
 }
 
+/// Waits until no process of a user is left, who has nothing but the step of an agent that died; for as long as
+/// `patience`, after which those that still are get KILL. What is left of the step's folders is for a later sweep.
+pub fn follow_user(uid: u32, patience: Duration) {
+    let end = Instant::now() + patience;
+    loop {
+        let mut left = process::all();
+        left.retain(|one| one.is_alive() && one.real_user() == Some(uid));
+        if left.is_empty() {
+            return;
+        }
+        if Instant::now() > end {
+            return left.iter().for_each(|one| one.signal(Signal::KILL));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Says what [`sweep`] would remove.
 #[must_use]
 pub fn look(roots: &[PathBuf]) -> Vec<Dead> {

@@ -58,6 +58,13 @@ impl Process {
         matches!(self.state, b'T' | b't')
     }
 
+    /// Whose it is; its files in /proc may be root's (proc(5), status).
+    pub(super) fn real_user(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.number())).ok()?;
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        users.split_ascii_whitespace().next()?.parse().ok()
+    }
+
     pub(super) fn number(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }

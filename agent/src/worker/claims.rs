@@ -15,7 +15,7 @@ use super::backoff::Backoff;
 use super::drain::Drain;
 use super::seat::Seat;
 use super::status::TURN;
-use super::{Bounds, Shared, slot};
+use super::{Bounds, Shared, slot, until};
 use crate::causes::with_causes;
 use crate::log::Level;
 use crate::queue::{Claimed, Claimer, QueueError};
@@ -116,12 +116,7 @@ impl Claims {
                 Event::Claimed(claimed)
             }
             _ = self.turns.tick() => Event::Turn,
-            () = async {
-                match idle {
-                    Some(moment) => tokio::time::sleep_until(moment).await,
-                    None => std::future::pending().await,
-                }
-            } => Event::Idle,
+            () = until(idle) => Event::Idle,
         }
     }
 

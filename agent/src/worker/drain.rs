@@ -87,15 +87,9 @@ pub(super) async fn follow(
 ) {
     let mut patience = None;
     loop {
-        let over = async {
-            match patience {
-                Some(end) => tokio::time::sleep_until(end).await,
-                None => std::future::pending().await,
-            }
-        };
         let wish = tokio::select! {
             wish = wishes.recv() => wish,
-            () = over => {
+            () = super::until(patience) => {
                 patience = None;
                 Some(Wish::EndNow)
             }

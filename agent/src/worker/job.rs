@@ -5,19 +5,11 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::SYSTEMD_VARIABLES;
 use crate::settings::{Environment, Settings};
 
-/// Variables that are the worker's own, and no step's.
-const OWN: [&str; 8] = [
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "CREDENTIALS_DIRECTORY",
-    "STATE_DIRECTORY",
-];
+/// Folders of systemd's that are the worker's own, and no step's.
+const OWN: [&str; 2] = ["CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"];
 
 /// What the process of a step is told first. It has no `Debug`: the environment may hold secrets.
 #[derive(Serialize, Deserialize)]
@@ -32,7 +24,9 @@ impl Job {
     /// A job in the worker's own surroundings.
     #[must_use]
     pub fn new(settings: Settings, environment: &Environment) -> Self {
-        let own = |name: &str| name.starts_with("KUBESTEP_") || OWN.contains(&name);
+        let own = |name: &str| {
+            name.starts_with("KUBESTEP_") || OWN.contains(&name) || SYSTEMD_VARIABLES.contains(&name)
+        };
         let kept = environment.iter().filter(|(name, _)| !name.to_str().is_some_and(own));
         Self { settings, environment: kept.map(|(name, value)| (name.clone(), value.clone())).collect() }
     }

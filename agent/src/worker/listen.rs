@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::metrics;
 use super::ready::{Check, Health};
+use super::status::one_line;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -141,10 +142,6 @@ fn told(checks: &[Check], verbose: bool) -> Response<Full<Bytes>> {
     let lines: String = lines.collect();
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     text(status, if lines.is_empty() { "ok\n".to_owned() } else { lines })
-}
-
-fn one_line(fault: &str) -> String {
-    fault.replace(|c: char| c.is_control(), " ")
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {

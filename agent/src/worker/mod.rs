@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use self::drain::{Drain, Wish};
 use self::seat::{Seat, Template};
@@ -116,6 +117,14 @@ impl Worker {
         shared.speaker.say(Level::Info, format!("worker ended after {done} steps"));
         shared.speaker.0.flush().await;
         drain
+    }
+}
+
+/// Waits for a moment; without one, for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

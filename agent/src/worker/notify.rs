@@ -1,7 +1,8 @@
-//! What systemd is told (sd_notify(3)): that the worker is ready, reads its config anew, stops, how it is, and that its loop turns.
+//! What systemd is told (sd_notify(3)): that the worker is ready, reads its config anew, stops, how it is, and that its
+//! loop turns.
 //!
-//! One datagram each; that nobody hears it is no fault of a step's, so nothing fails. Not by the crate sd-notify: it reads the
-//! environment itself, which `settings` alone does here.
+//! One datagram each; that nobody hears it is no fault of a step's, so nothing fails. Not by the crate sd-notify: it
+//! reads the environment itself, which `settings` alone does here.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
@@ -51,8 +52,9 @@ impl Notify {
         self.tell("STOPPING=1");
     }
 
-    /// Tells how the worker is whenever that has changed (that it stops, at once), and that it lives, as long as its loop turns: where it stands, systemd
-    /// hears nothing more and starts it anew. Never returns; ends when it is dropped.
+    /// Tells how the worker is whenever that has changed (that it stops, at once), and that it lives, as long as its
+    /// loop turns: where it stands, systemd hears nothing more and starts it anew. Never returns; ends when it is
+    /// dropped.
     pub async fn watch(&self, status: &Status) {
         // Half of the time, as sd_watchdog_enabled(3) recommends.
         let every = self.watchdog.map_or(TURN, |watchdog| (watchdog / 2).min(TURN));

@@ -36,8 +36,8 @@ impl Outside {
         Arc::clone(&self.notify)
     }
 
-    /// Begins: says where it listens, answers, tells systemd that the worker is ready and how it is. All of it ends when what is
-    /// returned is dropped.
+    /// Begins: says where it listens, answers, tells systemd that the worker is ready and how it is. All of it ends when
+    /// what is returned is dropped.
     pub fn begin(self, status: Status, health: Health) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         if let Some(listener) = self.listener {

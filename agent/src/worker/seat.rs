@@ -126,7 +126,6 @@ impl Seat {
     }
 
     fn settings(&self, template: &Template) -> Settings {
-        // A step has no queue.
         let mut settings = template.settings.clone();
         let Some((_, folder)) = &self.own else { return settings };
         let temporary = folder.join("tmp");

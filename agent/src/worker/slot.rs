@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::backoff::Backoff;
 use super::child::{Child, Said};
 use super::drain::Drain;
@@ -19,6 +18,7 @@ use super::lease::{self, News};
 use super::seat::Seat;
 use super::speak::About;
 use super::upload::{self, Incomplete, Upload};
+use super::{Shared, until};
 use crate::log::Level;
 use crate::outcome::Reason;
 use crate::queue::clock::boot_time;
@@ -228,7 +228,7 @@ impl Step<'_> {
     async fn settle(&self, seat: &Seat, pid: i32) {
         let (roots, user) = (seat.roots(&self.shared.template.borrow()), seat.user().map(|user| user.uid));
         let wait = move || match user {
-            Some(uid) => super::users::end_all_of(uid, AFTERMATH_PATIENCE),
+            Some(uid) => aftermath::follow_user(uid, AFTERMATH_PATIENCE),
             None => aftermath::follow(&roots, pid, AFTERMATH_PATIENCE),
         };
         // A panic in there leaves what the next sweep finds.
@@ -254,13 +254,6 @@ impl Step<'_> {
         };
         let message = format!("ended, but that could not be told: {}", crate::causes::with_causes(&error));
         self.shared.speaker.step(Level::Error, &self.about, &message);
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -189,8 +189,8 @@ impl Drop for Running {
 }
 
 /// What is told stands on a line of its own, whatever an error's text holds.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

@@ -61,10 +61,7 @@ impl Upload {
     }
 
     async fn append(&self, at: u64, piece: Vec<LogFrame>) -> Result<u64, Incomplete> {
-        let mut text = Vec::new();
-        piece.iter().for_each(|frame| frame.write(&mut text));
-        let end = at + text.len() as u64;
-        drop(text);
+        let end = at + piece.iter().map(|frame| frame.size() as u64).sum::<u64>();
         let mut backoff = Backoff::default();
         loop {
             let answer = self.queue.append(&self.lease, at, piece.clone()).await;

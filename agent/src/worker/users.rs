@@ -4,13 +4,6 @@
 //! Only root can start a process as somebody else and be sure that nothing of its own rights goes along (groups,
 //! capabilities), so a worker with step users is root's.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process};
-
 /// A user that steps run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepUser {
@@ -89,42 +82,6 @@ fn user(uid: u32, passwd: &str) -> StepUser {
         || StepUser { uid, gid: uid, name: uid.to_string() },
         |(name, _, gid)| StepUser { uid, gid, name: name.to_owned() },
     )
-}
-
-/// Waits until no process of the user is left, for as long as is given, and kills those that still are. The user is a
-/// slot's own, and the slot's step is over.
-pub(super) fn end_all_of(uid: u32, patience: Duration) {
-    let end = Instant::now() + patience;
-    loop {
-        let left = processes_of(uid);
-        if left.is_empty() {
-            return;
-        }
-        if Instant::now() > end {
-            for pid in left.into_iter().filter_map(Pid::from_raw) {
-                // It may just have ended.
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn processes_of(uid: u32) -> BTreeSet<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| is_of(Path::new("/proc"), *pid, uid))
-        .collect()
-}
-
-/// Whether a living process has this real user (proc(5), status).
-fn is_of(proc: &Path, pid: i32, uid: u32) -> bool {
-    let status = fs::read_to_string(proc.join(pid.to_string()).join("status")).unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let real = field("Uid:").and_then(|uids| uids.split_ascii_whitespace().next()?.parse::<u32>().ok());
-    real == Some(uid) && !field("State:").is_some_and(|state| state.starts_with('Z'))
 }
 
 #[cfg(test)]

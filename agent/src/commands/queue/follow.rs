@@ -7,10 +7,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::{Failure, Opened, block_on, id, open};
 use crate::cli::{LogFormat, LogsArguments};
+use crate::commands::run::listen;
+use crate::outcome::{StepError, verdict};
 use crate::queue::{Entry, LogChunk, LogFrame, LogPosition, LogStream, Queue, QueueError, State, StepId};
 use crate::settings::Environment;
 
@@ -74,10 +76,11 @@ impl Follower {
         from: LogPosition,
         until: Until,
     ) -> Result<Result<Entry, Stopped>, Failure> {
-        let mut signals = Signals::new().map_err(Failure::Machine)?;
+        let (stop, mut stops) = mpsc::unbounded_channel();
+        listen(&stop).map_err(Failure::Machine)?;
         tokio::select! {
             biased;
-            code = signals.next() => Ok(Err(Stopped(code))),
+            Some(reason) = stops.recv() => Ok(Err(Stopped(verdict(&Err(StepError::Stopped(reason))).exit_code))),
             entry = self.to_end(from, until) => Ok(Ok(entry?)),
         }
     }
@@ -174,33 +177,6 @@ fn lines(chunk: &LogChunk) -> String {
         format!("{line}\n")
     };
     chunk.frames.iter().map(line).collect()
-}
-
-/// What ends a following.
-struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// The exit code of the first one.
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            Some(()) = self.hangup.recv() => 129,
-            Some(()) = self.interrupt.recv() => 130,
-            Some(()) = self.terminate.recv() => 143,
-            else => std::future::pending().await,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,19 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{Failure, block_on, open, print, say};
+use super::{Failure, block_on, open, print};
 use crate::cli::{ListArguments, LogFormat, StepState};
-use crate::commands::printable;
-use crate::queue::{Entry, Filter, Listed, State, is_pool};
+use crate::commands::{printable, say, table};
+use crate::queue::{Entry, Filter, Listed, State, checked_pool};
 use crate::settings::Environment;
 
 const HEAD: [&str; 8] = ["NUMBER", "ID", "STATE", "POOL", "STEP", "SUBMITTED", "WORKER", "ENDING"];
 
 pub(super) fn run(arguments: &ListArguments, environment: &Environment) -> Result<u8, Failure> {
-    if arguments.pool.as_deref().is_some_and(|pool| !is_pool(pool)) {
-        let expected = "expected 1 to 64 letters, digits, dashes and underscores".into();
-        return Err(Failure::Value { name: "--pool", expected });
-    }
+    arguments.pool.as_deref().map(checked_pool).transpose()?;
     let opened = open(&arguments.place, environment)?;
     let limit = arguments.limit as usize;
     let filter = Filter {
@@ -29,7 +26,7 @@ pub(super) fn run(arguments: &ListArguments, environment: &Environment) -> Resul
     listed.truncate(limit);
     let next = listed.last().filter(|_| more).map(|last| last.number);
     let code = match arguments.output {
-        LogFormat::Text => print(&table(&listed)),
+        LogFormat::Text => print(&text(&listed)),
         LogFormat::Json => print(&document(&listed, next)),
     }?;
     if let (LogFormat::Text, Some(next)) = (arguments.output, next) {
@@ -65,18 +62,9 @@ fn document(listed: &[Listed], next: Option<u64>) -> String {
     format!("{:#}\n", json!({"steps": steps, "next": next}))
 }
 
-fn table(listed: &[Listed]) -> String {
-    let rows: Vec<[String; 8]> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(listed.iter().map(cells)).collect();
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    let line = |row: &[String; 8]| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+fn text(listed: &[Listed]) -> String {
+    let head = HEAD.map(str::to_owned);
+    table(&std::iter::once(head).chain(listed.iter().map(cells)).collect::<Vec<_>>())
 }
 
 fn cells(listed: &Listed) -> [String; 8] {
@@ -108,7 +96,7 @@ fn ending(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{document, table};
+    use super::{document, text};
     use crate::queue::{Ending, Entry, Listed, Needs, State, StepId};
 
     fn listed() -> [Listed; 2] {
@@ -143,7 +131,7 @@ NUMBER  ID   STATE    POOL     STEP    SUBMITTED             WORKER  ENDING
 4       one  ended    default  deploy  2026-11-24T10:00:00Z  w\u{fffd}[31m  Completed (0)
 5       -    damaged  -        -       -                             its record is damaged
 ";
-        assert_eq!(table(&listed()), expected);
+        assert_eq!(text(&listed()), expected);
     }
 
     #[test]

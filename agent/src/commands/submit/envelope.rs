@@ -5,15 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::commands::queue::Failure;
 use crate::payload::eks::EksPlugin;
 use crate::payload::{Auth, ByValue, ConcurrencyKey, Credentials, Step};
-use crate::queue::{Envelope, Needs, Retry, StepId, is_pool};
+use crate::queue::{Envelope, Needs, Retry, StepId, checked_pool};
 
 /// The pool that was typed.
 pub(super) fn pool(text: &str) -> Result<String, Failure> {
-    let expected = "expected 1 to 64 letters, digits, dashes and underscores";
-    match is_pool(text) {
-        true => Ok(text.to_owned()),
-        false => Err(Failure::Value { name: "--pool", expected: expected.into() }),
-    }
+    Ok(checked_pool(text)?.to_owned())
 }
 
 /// The labels that were typed.
@@ -21,8 +17,8 @@ pub(super) fn labels(typed: &[String]) -> Result<BTreeMap<String, String>, Failu
     let wrong = || Failure::Value { name: "--label", expected: "expected NAME=VALUE, each name once".into() };
     let mut labels = BTreeMap::new();
     for label in typed {
-        let (name, value) = label.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
-        if labels.insert(name.to_owned(), value.to_owned()).is_some() {
+        let (name, value) = crate::cli::label(label).map_err(|_| wrong())?;
+        if labels.insert(name, value).is_some() {
             return Err(wrong());
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
+use crate::limits::SYSTEMD_VARIABLES;
 use crate::payload::fields::{Field, Reader};
 use crate::payload::trust::{glob, glob_os};
 use crate::payload::url::{loose_userinfo, userinfo_leaves};
@@ -33,10 +34,6 @@ const DEFAULT: [&str; 14] = [
 
 /// Inherited always, in both letter cases; where both are set, the lower case one wins, as in curl.
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
-
-/// By these systemd speaks with the agent: a script that had them could say in its name that all is well.
-const SYSTEMD: [&str; 6] =
-    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// What is masked for its name; compared in capitals.
 pub(super) const SECRET_NAMES: [&str; 6] =
@@ -77,7 +74,7 @@ fn may_inherit(reader: &Reader<'_>, field: &Field<'_>, pattern: &str) -> bool {
         "KUBECONFIG is never inherited: the step has its own"
     } else if pattern.starts_with("KUBESTEP_") {
         "KUBESTEP_ variables are the agent's own settings, and never inherited"
-    } else if SYSTEMD.contains(&pattern) {
+    } else if SYSTEMD_VARIABLES.contains(&pattern) {
         "by this variable systemd speaks with the agent; it is never inherited"
     } else if !pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'*')) {
         "expected the name of a variable; * stands for any characters"
@@ -96,7 +93,7 @@ fn take(inherited: &mut BTreeMap<String, Text>, environment: &Environment, patte
     for (name, value) in environment.iter().filter(|(name, _)| glob_os(pattern, name)) {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         // A glob never means these; an exact name was refused.
-        if name == "KUBECONFIG" || name.starts_with("KUBESTEP_") || SYSTEMD.contains(&name) {
+        if name == "KUBECONFIG" || name.starts_with("KUBESTEP_") || SYSTEMD_VARIABLES.contains(&name) {
             continue;
         }
         inherited.insert(name.into(), judged(name, value));

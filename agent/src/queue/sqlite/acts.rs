@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Error, OptionalExtension, Transaction, named_params, params};
 
 use super::due::{admit, back, boot, end, promote, settle, wall};
+use super::schema::SINCE;
 use super::store::{Store, StoreError};
 use crate::queue::clock::Moment;
 use crate::queue::{
@@ -57,12 +58,12 @@ impl Store {
         let claimed = loop {
             let Some((number, readable)) = oldest(&change, claimer)? else { break None };
             let taken = change
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0,
                         lease_until = :until, lease_boot = :boot, started_at = NULL, ending = NULL
-                        WHERE number = :number RETURNING id, epoch,
-                        max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)), name, CAST(payload AS TEXT)",
-                )?
+                        WHERE number = :number RETURNING id, epoch, {SINCE}, name,
+                        CAST(payload AS TEXT)"
+                ))?
                 .query_row(
                     named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id,
                     ":until": boot(&now) + milliseconds(LEASE)},

@@ -4,6 +4,7 @@
 use rusqlite::{OptionalExtension, Row, params, types::Type};
 
 use super::due::{settle, wall};
+use super::schema::SINCE;
 use super::store::{Store, StoreError};
 use crate::queue::{Depth, Ending, Entry, Filter, Listed, State, StepId};
 
@@ -58,10 +59,9 @@ impl Store {
             Depth::STATES.into_iter().map(&mut count).collect::<Result<_, _>>()?
         };
         let since: Option<i64> = look
-            .prepare_cached(
-                "SELECT max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)) AS since FROM step
-                    WHERE pool = ?1 AND state = 'queued' ORDER BY since LIMIT 1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {SINCE} AS since FROM step WHERE pool = ?1 AND state = 'queued' ORDER BY since LIMIT 1"
+            ))?
             .query_row([pool], |row| row.get(0))
             .optional()?;
         let oldest = since.map(|since| u64::try_from(wall(&now) - since).unwrap_or_default());

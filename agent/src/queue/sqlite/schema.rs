@@ -7,6 +7,9 @@ use super::StoreError;
 /// "kubq": the file is a queue of ours.
 pub(super) const APPLICATION: i32 = 0x6b75_6271;
 
+/// Since when a queued step can be claimed: the expression of the index `since`.
+pub(super) const SINCE: &str = "max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0))";
+
 /// Each brings the tables from its index to the next version. One that has been released is never changed.
 pub(super) const MIGRATIONS: [&str; 2] = ["
     -- What steps need of their worker; few rows, so that a claim asks for those it meets.
