@@ -133,8 +133,8 @@ pub trait Queue: Send + Sync {
     /// Tells of a step.
     fn show<'a>(&'a self, id: &'a StepId) -> Answer<'a, Entry>;
 
-    /// How many steps of a pool are in each state, and for how long the oldest has been queued. It takes as long, however
-    /// many there are.
+    /// How many steps of a pool are in each state, and for how long the oldest has been queued. An engine may
+    /// count them when it is asked, but never reads what has ended.
     fn depth<'a>(&'a self, pool: &'a str) -> Answer<'a, Depth>;
 
     /// Proves that the queue can be written, by writing what changes nothing.

@@ -106,11 +106,8 @@ fn a_damaged_record_is_rejected_and_all_others_run() {
     let database =
         rusqlite::Connection::open(load.place.folder().join("state/queue/queue.db")).expect("opens");
     database.busy_timeout(Duration::from_secs(10)).expect("set");
-    let damage = [
-        "UPDATE step SET payload = x'ff00ff' WHERE id = ?1",
-        "UPDATE step SET payload = x'7b' WHERE id = ?1",
-        "UPDATE step SET payload = x'' WHERE id = ?1",
-    ];
+    let damage: [&[u8]; 3] = [b"\xff\x00\xff", b"{", b""];
+    let update = "UPDATE payload SET payload = ?1 WHERE step = (SELECT number FROM step WHERE id = ?2)";
     let mut damaged = Vec::new();
     for number in 0..60 {
         let name = format!("s{number}");
@@ -120,7 +117,8 @@ fn a_damaged_record_is_rejected_and_all_others_run() {
         envelope.not_before = Some(jiff::Timestamp::now() + Duration::from_millis(300));
         load.place.put(envelope);
         if number % 5 == 0 {
-            database.execute(damage[number / 5 % damage.len()], [&name]).expect("damaged");
+            let bytes = damage[number / 5 % damage.len()];
+            database.execute(update, rusqlite::params![bytes, name]).expect("damaged");
             damaged.push(name);
         } else {
             load.steps.insert(name, false);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rusqlite::types::Type;
 use rusqlite::{Error, OptionalExtension, Transaction, named_params, params};
 
 use super::due::{admit, back, boot, end, promote, settle, wall};
@@ -31,7 +32,8 @@ impl Store {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
-        let same = "SELECT payload = ?2 AND pool = ?3 FROM step WHERE id = ?1";
+        let same = "SELECT payload IS ?2 AND pool = ?3 FROM step LEFT JOIN payload ON payload.step = number
+            WHERE id = ?1";
         let payload = envelope.payload.expose().as_bytes();
         let same: Option<bool> = change
             .query_row(same, params![envelope.id.as_str(), payload, envelope.pool], |row| row.get(0))
@@ -57,30 +59,16 @@ impl Store {
         let mut settled = settle(&change, &now)?;
         let claimed = loop {
             let Some((number, readable)) = oldest(&change, claimer)? else { break None };
-            let taken = change
-                .prepare_cached(&format!(
-                    "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0,
-                        lease_until = :until, lease_boot = :boot, started_at = NULL, ending = NULL
-                        WHERE number = :number RETURNING id, epoch, {SINCE}, name,
-                        CAST(payload AS TEXT)"
-                ))?
-                .query_row(
-                    named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id,
-                    ":until": boot(&now) + milliseconds(LEASE)},
-                    claimed,
-                );
-            match taken {
-                Ok((lease, since, name, payload)) if readable => {
+            match take(&change, number, claimer, &now) {
+                Ok(Taken { lease, since, name, payload }) if readable => {
                     let waited = u64::try_from(wall(&now) - since).unwrap_or_default();
-                    break Some(Claimed {
-                        lease,
-                        until,
-                        waited: Duration::from_millis(waited),
-                        name,
-                        payload,
-                    });
+                    let waited = Duration::from_millis(waited);
+                    break Some(Claimed { lease, until, waited, name, payload });
                 }
-                Ok(_) | Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..)) => {
+                Ok(_)
+                | Err(
+                    Error::FromSqlConversionFailure(..) | Error::Utf8Error(..) | Error::QueryReturnedNoRows,
+                ) => {
                     end(&change, number, &Ending::damaged(), &now)?;
                     settled = true;
                 }
@@ -126,7 +114,7 @@ impl Store {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
-        let row = held(&change, lease)?;
+        let row = held(row(&change, &lease.id)?, lease)?;
         let renewed = Held { number: row.number, until: boot(&now) + milliseconds(LEASE) };
         act(&change, &renewed, &now)?;
         change.commit()?;
@@ -137,7 +125,7 @@ impl Store {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
-        let row = held(&change, lease)?;
+        let row = held(row(&change, &lease.id)?, lease)?;
         match row {
             Row { state: State::Claimed, cancel: false, .. } => back(&change, row.number)?,
             Row { state: State::Claimed, .. } => end(&change, row.number, &Ending::cancelled(), &now)?,
@@ -161,7 +149,7 @@ impl Store {
             let finished = if row.state == State::Ended { Finished::Ended } else { Finished::Again };
             return if repeated { Ok(finished) } else { Err(lease_over(lease)) };
         }
-        let row = held(&change, lease)?;
+        let row = held(row, lease)?;
         let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
             AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
         let wanted = ending.is_failure() && !row.cancel;
@@ -277,8 +265,7 @@ pub(super) fn row(change: &rusqlite::Connection, id: &StepId) -> Result<Row, Sto
 }
 
 /// The step of a lease that is good; to be asked after `settle`, which has taken away those that are over.
-fn held(change: &Transaction<'_>, lease: &Lease) -> Result<Row, StoreError> {
-    let row = row(change, &lease.id)?;
+fn held(row: Row, lease: &Lease) -> Result<Row, StoreError> {
     let good = row.epoch == lease.epoch && row.state.is_out();
     if good { Ok(row) } else { Err(lease_over(lease)) }
 }
@@ -289,45 +276,64 @@ fn insert(change: &Transaction<'_>, envelope: &Envelope, now: &Moment) -> Result
     let time = |time: Option<jiff::Timestamp>| time.map(|time| time.as_millisecond());
     change
         .prepare_cached(
-            "INSERT INTO step (id, pool, needs, name, payload, key, not_before, not_after, on_lost, on_failure,
-                state, submitted_at) VALUES (:id, :pool, (SELECT number FROM needs WHERE needs = :needs), :name,
-                :payload, :key, :before, :after, :lost, :failure, 'waiting', :now)",
+            "INSERT INTO step (id, pool, needs, name, key, not_before, not_after, on_lost, on_failure, state,
+                submitted_at) VALUES (:id, :pool, (SELECT number FROM needs WHERE needs = :needs), :name, :key,
+                :before, :after, :lost, :failure, 'waiting', :now)",
         )?
         .execute(named_params! {
             ":id": envelope.id.as_str(), ":pool": envelope.pool, ":needs": needs, ":name": envelope.name,
-            ":payload": envelope.payload.expose().as_bytes(), ":key": envelope.concurrency_key,
-            ":before": time(envelope.not_before), ":after": time(envelope.not_after),
+            ":key": envelope.concurrency_key, ":before": time(envelope.not_before), ":after": time(envelope.not_after),
             ":lost": envelope.retry.on_lost, ":failure": envelope.retry.on_failure.min(MAX_RETRIES),
             ":now": wall(now),
         })?;
-    Ok(change.last_insert_rowid())
+    let number = change.last_insert_rowid();
+    change
+        .prepare_cached("INSERT INTO payload (step, payload) VALUES (?1, ?2)")?
+        .execute(params![number, envelope.payload.expose().as_bytes()])?;
+    Ok(number)
 }
 
 /// The oldest step that the claimer can run, and whether what it needs could be read.
 fn oldest(change: &Transaction<'_>, claimer: &Claimer) -> Result<Option<(i64, bool)>, StoreError> {
-    let mut all = change.prepare_cached("SELECT number, needs FROM needs")?;
-    let all = all.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    let mut first = change.prepare_cached(
-        "SELECT number FROM step WHERE pool = ?1 AND needs = ?2 AND state = 'queued' ORDER BY number LIMIT 1",
+    let mut firsts = change.prepare_cached(
+        "SELECT needs, (SELECT number FROM step WHERE pool = ?1 AND step.needs = needs.number AND state = 'queued'
+            ORDER BY number LIMIT 1) AS first FROM needs WHERE first IS NOT NULL ORDER BY first",
     )?;
-    let mut found: Option<(i64, bool)> = None;
-    for row in all {
-        let (needs, text) = row?;
-        let read = serde_json::from_str::<Needs>(&text);
-        if read.as_ref().is_ok_and(|needs| !claimer.meets(needs)) {
+    let mut firsts = firsts.query([&claimer.pool])?;
+    while let Some(row) = firsts.next()? {
+        let needs = serde_json::from_str::<Needs>(row.get_ref(0)?.as_str().unwrap_or_default());
+        // What cannot be read is taken, too, to be rejected.
+        if needs.as_ref().is_ok_and(|needs| !claimer.meets(needs)) {
             continue;
         }
-        let number = first.query_row(params![claimer.pool, needs], |row| row.get(0)).optional()?;
-        let older = number.filter(|number| found.is_none_or(|(oldest, _)| *number < oldest));
-        found = older.map(|number| (number, read.is_ok())).or(found);
+        return Ok(Some((row.get(1)?, needs.is_ok())));
     }
-    Ok(found)
+    Ok(None)
 }
 
-/// What an UPDATE … RETURNING tells of a step that was claimed.
-fn claimed(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Lease, i64, String, Secret)> {
-    let id: String = row.get(0)?;
-    let unreadable = |error| Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error));
-    let id = StepId::try_from(id).map_err(unreadable)?;
-    Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, row.get(3)?, Secret::new(row.get(4)?)))
+/// A step that was claimed.
+struct Taken {
+    lease: Lease,
+    since: i64,
+    name: String,
+    payload: Secret,
+}
+
+/// Gives a step to the claimer.
+fn take(change: &Transaction<'_>, number: i64, claimer: &Claimer, now: &Moment) -> rusqlite::Result<Taken> {
+    let mut take = change.prepare_cached(&format!(
+        "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0, lease_until = :until,
+            lease_boot = :boot, started_at = NULL, ending = NULL WHERE number = :number
+            RETURNING id, epoch, {SINCE}, name"
+    ))?;
+    let until = boot(now) + milliseconds(LEASE);
+    let taken =
+        named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id, ":until": until};
+    let (lease, since, name) = take.query_row(taken, |row| {
+        let unreadable = |error| Error::FromSqlConversionFailure(0, Type::Text, Box::new(error));
+        let id = StepId::try_from(row.get::<_, String>(0)?).map_err(unreadable)?;
+        Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, row.get(3)?))
+    })?;
+    let mut payload = change.prepare_cached("SELECT CAST(payload AS TEXT) FROM payload WHERE step = ?1")?;
+    Ok(Taken { lease, since, name, payload: payload.query_row([number], |row| row.get(0).map(Secret::new))? })
 }

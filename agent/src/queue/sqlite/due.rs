@@ -46,6 +46,21 @@ pub(super) fn boot(now: &Moment) -> i64 {
 
 /// Brings the steps up to date; tells whether anything changed.
 pub(super) fn settle(change: &Transaction<'_>, now: &Moment) -> Result<bool, StoreError> {
+    // Nearly always nothing is due, and one question is enough to know.
+    let due: bool = change
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM step WHERE state IN ('claimed', 'running')
+                    AND (lease_until <= :now OR lease_boot <> :boot))
+                OR EXISTS (SELECT 1 FROM step WHERE not_after IS NOT NULL
+                    AND state IN ('waiting', 'held', 'queued') AND not_after <= :wall)
+                OR EXISTS (SELECT 1 FROM step WHERE state = 'waiting' AND not_before <= :wall)",
+        )?
+        .query_row(named_params! {":now": boot(now), ":boot": &*now.boot_id, ":wall": wall(now)}, |row| {
+            row.get(0)
+        })?;
+    if !due {
+        return Ok(false);
+    }
     let late = late(change, now)?;
     for step in &late {
         give_up(change, step, now)?;
@@ -67,7 +82,7 @@ pub(super) fn settle(change: &Transaction<'_>, now: &Moment) -> Result<bool, Sto
     for number in &due {
         admit(change, *number)?;
     }
-    Ok(late.len() + expired.len() + due.len() > 0)
+    Ok(true)
 }
 
 fn numbers(change: &Transaction<'_>, query: &str, at: i64) -> Result<Vec<i64>, StoreError> {
@@ -143,16 +158,12 @@ pub(super) fn end(
     now: &Moment,
 ) -> Result<(), StoreError> {
     let told = serde_json::to_string(ending).map_err(std::io::Error::from)?;
-    change
-        .prepare_cached(
-            "UPDATE step SET state = 'ended', ended_at = ?2, ending = ?3, lease_until = NULL, lease_boot = NULL
-                WHERE number = ?1",
-        )?
-        .execute(params![number, wall(now), told])?;
-    match key(change, number)? {
-        None => Ok(()),
-        Some(key) => promote(change, &key),
-    }
+    let mut end = change.prepare_cached(
+        "UPDATE step SET state = 'ended', ended_at = ?2, ending = ?3, lease_until = NULL, lease_boot = NULL
+            WHERE number = ?1 RETURNING key",
+    )?;
+    let key: Option<String> = end.query_row(params![number, wall(now), told], |row| row.get(0))?;
+    key.map_or(Ok(()), |key| promote(change, &key))
 }
 
 /// Frees the first of the steps that a key holds, where none of them is free or out.

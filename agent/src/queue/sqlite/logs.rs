@@ -59,7 +59,10 @@ impl Store {
     pub(super) fn keep_log(&self, lease: &Lease) -> Result<(), StoreError> {
         let number = row(&self.database, &lease.id)?.number;
         match File::open(self.log_file(number, lease.epoch)) {
-            Ok(file) => Ok(file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?),
+            Ok(file) => {
+                self.can_sync(file.metadata()?.len())?;
+                Ok(file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -40,30 +40,20 @@ impl Store {
         found.ok_or_else(|| StoreError::unknown(id))
     }
 
-    /// Looks into indices: however many steps wait, it reads as much; it reads those that are out.
+    /// Reads indices alone, of the steps that have not ended.
     pub(super) fn depth(&mut self, pool: &str) -> Result<Depth, StoreError> {
         self.settle()?;
         let now = self.clock.now();
         let look = self.database.transaction()?;
-        let steps = {
-            let mut waiting =
-                look.prepare_cached("SELECT steps FROM depth WHERE pool = ?1 AND state = ?2")?;
-            let mut out = look.prepare_cached(
-                "SELECT count(*) FROM step WHERE pool = ?1 AND state = ?2 AND state IN ('claimed', 'running')",
-            )?;
-            let mut count = |state: State| -> Result<(State, u64), StoreError> {
-                let query = if state.is_out() { &mut out } else { &mut waiting };
-                let steps = query.query_row(params![pool, state.word()], |row| row.get(0)).optional()?;
-                Ok((state, steps.unwrap_or(0)))
-            };
-            Depth::STATES.into_iter().map(&mut count).collect::<Result<_, _>>()?
+        let count = |state: State| -> Result<(State, u64), StoreError> {
+            let (index, condition) = among(state);
+            let query = format!("SELECT count(*) FROM step {index} WHERE pool = ?1 AND {condition}");
+            Ok((state, look.prepare_cached(&query)?.query_row([pool], |row| row.get(0))?))
         };
+        let steps = Depth::STATES.into_iter().map(count).collect::<Result<_, _>>()?;
         let since: Option<i64> = look
-            .prepare_cached(&format!(
-                "SELECT {SINCE} AS since FROM step WHERE pool = ?1 AND state = 'queued' ORDER BY since LIMIT 1"
-            ))?
-            .query_row([pool], |row| row.get(0))
-            .optional()?;
+            .prepare_cached(&format!("SELECT min({SINCE}) FROM step WHERE pool = ?1 AND state = 'queued'"))?
+            .query_row([pool], |row| row.get(0))?;
         let oldest = since.map(|since| u64::try_from(wall(&now) - since).unwrap_or_default());
         Ok(Depth { steps, oldest: oldest.map(std::time::Duration::from_millis) })
     }
@@ -82,7 +72,7 @@ impl Store {
 
 /// The index in which the steps of a state are few among all that have ended, and the condition that it can be used
 /// for. What has ended is most of the table.
-fn among(state: State) -> (&'static str, &'static str) {
+pub(super) fn among(state: State) -> (&'static str, &'static str) {
     match state {
         State::Waiting => ("INDEXED BY early", "state = 'waiting'"),
         State::Held => ("INDEXED BY keyed", "key IS NOT NULL AND state <> 'ended' AND state = 'held'"),

@@ -3,10 +3,11 @@
 //!
 //! `store` opens it, `acts` has what changes a step (each act is one transaction, on the disk before it is told), `due`
 //! what time changes, `look` what is told, `logs` the log files, `wake` how one hears of changes. All of that is synchronous;
-//! this file hands it to threads that may block, and `waits` has the acts that wait.
+//! `executor` does it where it holds nobody up, and `waits` has the acts that wait.
 
 mod acts;
 mod due;
+mod executor;
 mod logs;
 mod look;
 mod schema;
@@ -17,11 +18,10 @@ mod waits;
 mod wake;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
+use self::executor::Executor;
 use self::store::{Store, StoreError};
 use super::clock::Clock;
 use super::{
@@ -41,7 +41,7 @@ pub struct Sqlite(Arc<Inner>);
 
 struct Inner {
     place: String,
-    store: Mutex<Store>,
+    executor: Executor,
     folder: std::path::PathBuf,
     free: wake::Ring,
     cancelled: wake::Ring,
@@ -57,47 +57,48 @@ impl Sqlite {
         let store = Store::open(folder, clock).map_err(|error| error.told(&place))?;
         Ok(Self(Arc::new(Inner {
             place,
-            store: Mutex::new(store),
+            executor: Executor::new(store),
             folder: folder.to_owned(),
             free: wake::Ring::default(),
             cancelled: wake::Ring::default(),
         })))
     }
 
-    /// Does it on a thread that may block.
+    /// Does what may take long.
     fn act<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<'_, T> {
-        self.act_or_undo(act, |_, _| {})
+        Box::pin(async move {
+            let done = self.0.executor.on_thread(act, |_, _| {}).await;
+            done.map_err(|error| error.told(&self.0.place))
+        })
+    }
+
+    /// Does what is short: see `executor`.
+    fn act_at_once<T: Send + 'static>(
+        &self,
+        act: impl Fn(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        self.act_at_once_or_undo(act, |_, _| {})
     }
 
     /// Where nobody waits for the answer any more, `undo` gets it.
-    fn act_or_undo<T: Send + 'static>(
+    fn act_at_once_or_undo<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+        act: impl Fn(&mut Store) -> Result<T, StoreError> + Send + 'static,
         undo: impl FnOnce(&mut Store, T) + Send + 'static,
     ) -> Answer<'_, T> {
-        let (inner, place) = (Arc::clone(&self.0), self.0.place.clone());
         Box::pin(async move {
-            let (tell, told) = oneshot::channel();
-            tokio::task::spawn_blocking(move || {
-                // A panic within a transaction has rolled it back.
-                let mut store = inner.store.lock().unwrap_or_else(PoisonError::into_inner);
-                let done = store.still_there().and_then(|()| act(&mut store));
-                if let Err(Ok(unheard)) = tell.send(done) {
-                    undo(&mut store, unheard);
-                }
-            });
-            let answer = told.await.unwrap_or(Err(StoreError::Panic));
-            answer.map_err(|error| error.told(&place))
+            let done = self.0.executor.at_once(act, undo).await;
+            done.map_err(|error| error.told(&self.0.place))
         })
     }
 }
 
 impl Queue for Sqlite {
     fn submit(&self, envelope: Envelope) -> Answer<'_, Submitted> {
-        self.act(move |store| store.submit(&envelope))
+        self.act_at_once(move |store| store.submit(&envelope))
     }
 
     fn claim(&self, claimer: Claimer, wait: Duration) -> Answer<'_, Option<Claimed>> {
@@ -106,7 +107,7 @@ impl Queue for Sqlite {
 
     fn heartbeat<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat> {
         let lease = lease.clone();
-        self.act(move |store| store.heartbeat(&lease))
+        self.act_at_once(move |store| store.heartbeat(&lease))
     }
 
     fn cancelled<'a>(&'a self, lease: &'a Lease) -> Answer<'a, ()> {
@@ -115,22 +116,22 @@ impl Queue for Sqlite {
 
     fn started<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Beat> {
         let lease = lease.clone();
-        self.act(move |store| store.started(&lease))
+        self.act_at_once(move |store| store.started(&lease))
     }
 
     fn release<'a>(&'a self, lease: &'a Lease) -> Answer<'a, ()> {
         let lease = lease.clone();
-        self.act(move |store| store.release(&lease))
+        self.act_at_once(move |store| store.release(&lease))
     }
 
     fn append<'a>(&'a self, lease: &'a Lease, at: u64, frames: Vec<LogFrame>) -> Answer<'a, u64> {
         let lease = lease.clone();
-        self.act(move |store| store.append(&lease, at, &frames))
+        self.act_at_once(move |store| store.append(&lease, at, &frames))
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, ending: Ending) -> Answer<'a, Finished> {
         let lease = lease.clone();
-        self.act(move |store| store.finish(&lease, &ending))
+        self.act_at_once(move |store| store.finish(&lease, &ending))
     }
 
     fn cancel<'a>(&'a self, id: &'a StepId) -> Answer<'a, State> {

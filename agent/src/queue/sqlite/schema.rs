@@ -1,5 +1,6 @@
 //! The database's tables, by version: `user_version` counts the migrations that were done.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
@@ -7,11 +8,11 @@ use super::StoreError;
 /// "kubq": the file is a queue of ours.
 pub(super) const APPLICATION: i32 = 0x6b75_6271;
 
-/// Since when a queued step can be claimed: the expression of the index `since`.
+/// Since when a queued step can be claimed: an expression of the index `ready`.
 pub(super) const SINCE: &str = "max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0))";
 
 /// Each brings the tables from its index to the next version. One that has been released is never changed.
-pub(super) const MIGRATIONS: [&str; 2] = ["
+pub(super) const MIGRATIONS: [&str; 3] = ["
     -- What steps need of their worker; few rows, so that a claim asks for those it meets.
     CREATE TABLE needs (number INTEGER PRIMARY KEY, needs TEXT NOT NULL UNIQUE) STRICT;
     -- Times are milliseconds: of the wall since 1970, of a lease since the boot that `lease_boot` names.
@@ -74,15 +75,43 @@ pub(super) const MIGRATIONS: [&str; 2] = ["
     ALTER TABLE step ADD COLUMN requeued_at INTEGER;
     CREATE INDEX since ON step (pool, max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)))
         WHERE state = 'queued';
+", "
+    -- A claim and an ending change as few pages as they can, since that is what they cost: payloads stand apart, so that
+    -- a step's record is short; nothing is kept that can be read from the indices when somebody asks for it.
+    CREATE TABLE payload (
+        step INTEGER PRIMARY KEY REFERENCES step (number) ON DELETE CASCADE,
+        payload BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO payload SELECT number, payload FROM step;
+    ALTER TABLE step DROP COLUMN payload;
+    DROP TRIGGER came;
+    DROP TRIGGER joined;
+    DROP TRIGGER left;
+    DROP TRIGGER went;
+    DROP TABLE depth;
+    DROP INDEX since;
+    DROP INDEX over;
+    DROP INDEX ready;
+    DROP INDEX early;
+    DROP INDEX keyed;
+    -- Each holds all that is counted by.
+    CREATE INDEX ready ON step
+        (pool, needs, number, max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)))
+        WHERE state = 'queued';
+    CREATE INDEX early ON step (not_before, number, pool) WHERE state = 'waiting';
+    CREATE INDEX keyed ON step (key, state, number, pool) WHERE key IS NOT NULL AND state <> 'ended';
 "];
 
 /// Sets the connection up, and brings the tables to this program's version.
 pub(super) fn prepare(database: &mut Connection) -> Result<(), StoreError> {
     database.busy_timeout(super::PATIENCE)?;
+    // Else a cached statement is compiled anew whenever a value that it could be planned by changes: at each act.
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Every commit is on the disk before it is told; what is deleted is overwritten.
     database
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
-    database.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    database
+        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4000;")?;
     let change = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let number = |name: &str| change.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);

@@ -4,11 +4,12 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::schema;
-use super::wake::{self, Bell};
+use super::wake::{Bell, Rope};
+use super::{PATIENCE, schema};
 use crate::queue::clock::Clock;
 use crate::queue::{QueueError, State, StepId};
 
@@ -21,12 +22,19 @@ pub(super) const LOGS: &str = "logs";
 const NETWORK: [(i64, &str); 4] =
     [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x0102_1997, "9p")];
 
+/// So many bytes a disk takes at once.
+const SHORT: u64 = 1 << 20;
+
 /// An open queue.
 pub(super) struct Store {
     pub(super) folder: PathBuf,
     pub(super) logs: PathBuf,
     pub(super) database: Connection,
     pub(super) clock: Clock,
+    free: Rope,
+    cancelled: Rope,
+    /// Whether an act may wait for a disk, or for other processes' transactions.
+    may_wait: bool,
     /// The database's device and inode.
     identity: (u64, u64),
 }
@@ -52,6 +60,9 @@ pub(super) enum StoreError {
     Gone,
     #[error("cannot be used: a fault of kubestep ended its thread")]
     Panic,
+    /// Only where an act must not wait.
+    #[error("has others to wait for")]
+    WouldWait,
 }
 
 impl StoreError {
@@ -92,13 +103,23 @@ impl Store {
         // SQLite gives its other files the mode of this one.
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         private(&path, 0o600)?;
-        for bell in [Bell::Free, Bell::Cancelled] {
-            wake::touch(&folder, bell)?;
-        }
+        let (free, cancelled) = (Rope::open(&folder, Bell::Free)?, Rope::open(&folder, Bell::Cancelled)?);
         let mut database = Connection::open(&path)?;
         schema::prepare(&mut database)?;
         let identity = identity(&path)?;
-        Ok(Self { folder, logs, database, clock, identity })
+        Ok(Self { folder, logs, database, clock, free, cancelled, may_wait: true, identity })
+    }
+
+    /// From here on: whether acts may wait. One that must not fails by [`StoreError::WouldWait`], or as busy, and has done
+    /// nothing.
+    pub(super) fn may_wait(&mut self, may_wait: bool) -> Result<(), StoreError> {
+        self.may_wait = may_wait;
+        Ok(self.database.busy_timeout(if may_wait { PATIENCE } else { Duration::ZERO })?)
+    }
+
+    /// To be asked before so many bytes are written to the disk.
+    pub(super) fn can_sync(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.may_wait || bytes <= SHORT { Ok(()) } else { Err(StoreError::WouldWait) }
     }
 
     /// Fails where the database that is open is not the queue any more: by an open file it could be written on, and
@@ -131,12 +152,12 @@ impl Store {
 
     /// After a change that may have freed a step. It is done all the same where that fails: claims look again anyway.
     pub(super) fn wake(&self) {
-        drop(wake::touch(&self.folder, Bell::Free));
+        drop(self.free.pull());
     }
 
     /// After a cancellation that a holder has to carry out. Where that fails he hears of it with his heartbeat.
     pub(super) fn tell_holders(&self) {
-        drop(wake::touch(&self.folder, Bell::Cancelled));
+        drop(self.cancelled.pull());
     }
 }
 

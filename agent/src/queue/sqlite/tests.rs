@@ -1,13 +1,13 @@
 //! The embedded engine interrupted at any step of any act, raced, woken, damaged, and looked at by others.
 
 mod depth;
+mod executor;
 mod killed;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::store::{Store, StoreError};
@@ -175,7 +175,7 @@ fn a_claim_that_nobody_waits_for_gives_its_step_back() {
         Sqlite::open(&folder.path().join("queue"), Clock::machine().expect("clocks")).expect("a queue");
     let runtime = runtime();
     runtime.block_on(queue.submit(envelope("a"))).expect("submitted");
-    let lock = queue.0.store.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = queue.0.executor.hold();
     let given_up = runtime.block_on(async {
         let claim = queue.claim(claimer("w"), Duration::from_secs(60));
         tokio::time::timeout(Duration::from_millis(50), claim).await
@@ -252,19 +252,21 @@ fn a_damaged_record_is_rejected_and_the_next_one_runs() {
     let needs = crate::queue::Needs { labels, ..Default::default() };
     store.submit(&Envelope { needs, ..envelope("needs") }).expect("submitted");
     store.submit(&envelope("payload")).expect("submitted");
+    store.submit(&envelope("empty")).expect("submitted");
     store.submit(&envelope("good")).expect("submitted");
     let damage = "UPDATE needs SET needs = '{' WHERE needs LIKE '%b%' AND number = 1;
-        UPDATE step SET payload = x'ff' WHERE id = 'payload';";
+        UPDATE payload SET payload = x'ff' WHERE step = 2;
+        DELETE FROM payload WHERE step = 3;";
     store.database.execute_batch(damage).expect("damaged");
     let claimed = store.claim(&claimer("w")).expect("asked").expect("a step");
     assert_eq!(claimed.lease.id, id("good"));
-    for name in ["needs", "payload"] {
+    for name in ["needs", "payload", "empty"] {
         let ending = store.show(&id(name)).expect("known").ending.expect("ended");
         assert_eq!((ending.reason, ending.exit_code), (Reason::Rejected, 75), "{name}");
     }
     let damage = "UPDATE step SET ending = '{', ended_at = 9223372036854775807 WHERE id = 'payload'";
     store.database.execute_batch(damage).expect("damaged");
-    assert_eq!(entries(&mut store).len(), 3, "what can be read of it is told");
+    assert_eq!(entries(&mut store).len(), 4, "what can be read of it is told");
     store.database.execute_batch("UPDATE step SET id = 'no id' WHERE id = 'needs'").expect("damaged");
     let mut page = |after| store.list(&Filter { after, most: Some(1), ..Filter::default() }).expect("a list");
     let damaged = page(0).remove(0);

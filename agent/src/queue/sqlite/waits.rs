@@ -21,7 +21,7 @@ impl Sqlite {
         let mut free = self.listen(Bell::Free)?;
         loop {
             let asked = claimer.clone();
-            let claimed = self.act_or_undo(
+            let claimed = self.act_at_once_or_undo(
                 move |store| store.claim(&asked),
                 |store, claimed| {
                     // Should that fail, the lease ends by itself.
@@ -96,7 +96,7 @@ impl Sqlite {
         let mut cancelled = self.listen(Bell::Cancelled)?;
         loop {
             let asked = lease.clone();
-            if self.act(move |store| store.is_cancelled(&asked)).await? {
+            if self.act_at_once(move |store| store.is_cancelled(&asked)).await? {
                 return Ok(());
             }
             self.rung(&mut cancelled, Bell::Cancelled).await?;
@@ -142,7 +142,7 @@ impl Sqlite {
         if now >= end {
             return Ok(false);
         }
-        let next = self.act(|store| store.next_change()).await?.unwrap_or(SAFETY_POLL);
+        let next = self.act_at_once(|store| store.next_change()).await?.unwrap_or(SAFETY_POLL);
         match timeout_at(end.min(now + next.min(SAFETY_POLL)), touched).await {
             Ok(touched) => touched?,
             Err(_) => self.act(|store| store.settle()).await?,

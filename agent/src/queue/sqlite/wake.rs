@@ -3,7 +3,7 @@
 //!
 //! A touch that is lost with its process costs time, never a step: the wait has an end of its own.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -34,12 +34,20 @@ impl Bell {
 /// The fixed part of inotify's event: watch, mask, cookie, length; 32 bits each, as the machine writes numbers.
 const HEAD: usize = 16;
 
-/// Tells all that wait.
-pub(super) fn touch(folder: &Path, bell: Bell) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    // Never truncated: one byte is written over itself.
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(folder.join(bell.file()))?;
-    file.write_all_at(b".", 0)
+/// A bell that is rung by whoever changes something.
+pub(super) struct Rope(File);
+
+impl Rope {
+    /// Makes the bell where it is not there.
+    pub(super) fn open(folder: &Path, bell: Bell) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).open(folder.join(bell.file())).map(Self)
+    }
+
+    /// Tells all that wait. One byte is written over itself.
+    pub(super) fn pull(&self) -> io::Result<()> {
+        self.0.write_all_at(b".", 0)
+    }
 }
 
 /// A bell as all in this process hear it. They share one watch, since the kernel takes milliseconds to close one.
