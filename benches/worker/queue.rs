@@ -28,7 +28,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut ours = Vec::new();
     let mut bare = Vec::new();
-    for round in 0..3 {
+    for round in 0..9 {
         ours.push(runtime.block_on(queue(&folder.path().join(format!("queue-{round}")), count)));
         bare.push(table(&folder.path().join(format!("bare-{round}.db")), count));
     }

@@ -17,7 +17,7 @@ const QUICK: Duration = Duration::from_millis(2);
 
 /// For how long a disk is taken to be slow after two such acts in a row: one alone may have copied the write-ahead log
 /// into the database.
-const SLOW_FOR: Duration = Duration::from_secs(1);
+const SLOW_FOR: Duration = Duration::from_millis(200);
 
 /// Does a store's acts, one after another.
 #[derive(Clone)]
