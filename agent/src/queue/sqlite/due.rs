@@ -9,6 +9,16 @@ use super::store::{Store, StoreError};
 use crate::queue::clock::Moment;
 use crate::queue::{Ending, State};
 
+/// A lease is over: its time has passed, or the machine was started anew.
+const IS_LATE: &str = "state IN ('claimed', 'running') AND (lease_until <= :now OR lease_boot <> :boot)";
+
+/// A step has waited too long.
+const IS_EXPIRED: &str =
+    "not_after IS NOT NULL AND state IN ('waiting', 'held', 'queued') AND not_after <= :wall";
+
+/// The time has come before which nobody may have a step.
+const IS_DUE: &str = "state = 'waiting' AND not_before <= :wall";
+
 /// A step with what decides its way back.
 struct Late {
     number: i64,
@@ -48,13 +58,10 @@ pub(super) fn boot(now: &Moment) -> i64 {
 pub(super) fn settle(change: &Transaction<'_>, now: &Moment) -> Result<bool, StoreError> {
     // Nearly always nothing is due, and one question is enough to know.
     let due: bool = change
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM step WHERE state IN ('claimed', 'running')
-                    AND (lease_until <= :now OR lease_boot <> :boot))
-                OR EXISTS (SELECT 1 FROM step WHERE not_after IS NOT NULL
-                    AND state IN ('waiting', 'held', 'queued') AND not_after <= :wall)
-                OR EXISTS (SELECT 1 FROM step WHERE state = 'waiting' AND not_before <= :wall)",
-        )?
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM step WHERE {IS_LATE}) OR EXISTS (SELECT 1 FROM step WHERE {IS_EXPIRED})
+                OR EXISTS (SELECT 1 FROM step WHERE {IS_DUE})"
+        ))?
         .query_row(named_params! {":now": boot(now), ":boot": &*now.boot_id, ":wall": wall(now)}, |row| {
             row.get(0)
         })?;
@@ -65,38 +72,29 @@ pub(super) fn settle(change: &Transaction<'_>, now: &Moment) -> Result<bool, Sto
     for step in &late {
         give_up(change, step, now)?;
     }
-    let expired = numbers(
-        change,
-        "SELECT number FROM step WHERE not_after IS NOT NULL AND state IN ('waiting', 'held', 'queued')
-            AND not_after <= ?1 ORDER BY number",
-        wall(now),
-    )?;
+    let expired = numbers(change, &format!("{IS_EXPIRED} ORDER BY number"), now)?;
     for number in &expired {
         end(change, *number, &Ending::expired(), now)?;
     }
-    let due = numbers(
-        change,
-        "SELECT number FROM step WHERE state = 'waiting' AND not_before <= ?1 ORDER BY not_before, number",
-        wall(now),
-    )?;
+    let due = numbers(change, &format!("{IS_DUE} ORDER BY not_before, number"), now)?;
     for number in &due {
         admit(change, *number)?;
     }
     Ok(true)
 }
 
-fn numbers(change: &Transaction<'_>, query: &str, at: i64) -> Result<Vec<i64>, StoreError> {
-    let mut query = change.prepare_cached(query)?;
-    let found = query.query_map([at], |row| row.get(0))?;
+/// The steps that a condition on the wall's time holds for.
+fn numbers(change: &Transaction<'_>, condition: &str, now: &Moment) -> Result<Vec<i64>, StoreError> {
+    let mut query = change.prepare_cached(&format!("SELECT number FROM step WHERE {condition}"))?;
+    let found = query.query_map(named_params! {":wall": wall(now)}, |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The steps whose lease is over: its time has passed, or the machine was started anew.
+/// The steps whose lease is over.
 fn late(change: &Transaction<'_>, now: &Moment) -> Result<Vec<Late>, StoreError> {
-    let mut query = change.prepare_cached(
-        "SELECT number, state = 'running', cancel, on_lost FROM step
-            WHERE state IN ('claimed', 'running') AND (lease_until <= :now OR lease_boot <> :boot)",
-    )?;
+    let mut query = change.prepare_cached(&format!(
+        "SELECT number, state = 'running', cancel, on_lost FROM step WHERE {IS_LATE}"
+    ))?;
     let late = query.query_map(named_params! {":now": boot(now), ":boot": &*now.boot_id}, |row| {
         Ok(Late { number: row.get(0)?, started: row.get(1)?, cancel: row.get(2)?, on_lost: row.get(3)? })
     })?;

@@ -20,7 +20,6 @@ const QUICK: Duration = Duration::from_millis(2);
 const SLOW_FOR: Duration = Duration::from_millis(200);
 
 /// Does a store's acts, one after another.
-#[derive(Clone)]
 pub(super) struct Executor(Arc<Mutex<Desk>>);
 
 struct Desk {

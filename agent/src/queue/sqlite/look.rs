@@ -40,7 +40,7 @@ impl Store {
         found.ok_or_else(|| StoreError::unknown(id))
     }
 
-    /// Reads indices alone, of the steps that have not ended.
+    /// Reads an index entry for each step that waits, and the records of those that are out: they are few.
     pub(super) fn depth(&mut self, pool: &str) -> Result<Depth, StoreError> {
         self.settle()?;
         let now = self.clock.now();

@@ -21,6 +21,12 @@ fn open(folder: &Path, hands: &Hands) -> Store {
     Store::open(&folder.join("queue"), hands.clock()).expect("a queue")
 }
 
+/// Submits it, and gives it to a worker.
+fn hand_out(store: &mut Store, envelope: &Envelope) -> Lease {
+    store.submit(envelope).expect("submitted");
+    store.claim(&claimer("w")).expect("asked").expect("a step").lease
+}
+
 fn entries(store: &mut Store) -> Vec<Entry> {
     let listed = store.list(&Filter::default()).expect("a list");
     listed.into_iter().map(|listed| listed.entry.expect("whole")).collect()
@@ -203,8 +209,7 @@ fn nobody_else_reads_the_queue_and_what_is_pruned_is_overwritten() {
     let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
     let mut store = open(folder.path(), &hands);
     let payload = crate::secret::Secret::new("hunter22-".repeat(2000));
-    store.submit(&Envelope { payload, ..envelope("a") }).expect("submitted");
-    let lease = store.claim(&claimer("w")).expect("asked").expect("a step").lease;
+    let lease = hand_out(&mut store, &Envelope { payload, ..envelope("a") });
     store.append(&lease, 0, &[frame("hunter22 was masked, this is a line")]).expect("written");
     store.finish(&lease, &ending(Reason::Completed, 0)).expect("ended");
     let holds = |path: &std::path::PathBuf| {
@@ -278,8 +283,7 @@ fn a_damaged_record_is_rejected_and_the_next_one_runs() {
 fn a_log_whose_end_was_torn_off_is_read_up_to_there() {
     let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
     let mut store = open(folder.path(), &hands);
-    store.submit(&envelope("a")).expect("submitted");
-    let lease = store.claim(&claimer("w")).expect("asked").expect("a step").lease;
+    let lease = hand_out(&mut store, &envelope("a"));
     let length = store.append(&lease, 0, &[frame("one"), frame("two")]).expect("written");
     let file = fs::OpenOptions::new().write(true).open(folder.path().join("queue/logs/1-1")).expect("opens");
     file.set_len(length - 1).expect("torn");

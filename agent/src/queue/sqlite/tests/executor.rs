@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::Sqlite;
 use super::super::store::StoreError;
-use super::open;
+use super::{hand_out, open};
 use crate::outcome::Reason;
 use crate::queue::tests::{Hands, claimer, ending, envelope, frame, id, runtime};
 use crate::queue::{Finished, Queue, State};
@@ -39,8 +39,7 @@ fn an_act_that_must_wait_for_another_process_is_done_once_and_the_others_go_on()
 fn what_must_not_wait_leaves_a_long_log_to_another_thread_and_has_done_nothing() {
     let (folder, hands) = (tempfile::tempdir().expect("a folder"), Hands::new());
     let mut store = open(folder.path(), &hands);
-    store.submit(&envelope("a")).expect("submitted");
-    let lease = store.claim(&claimer("w")).expect("asked").expect("a step").lease;
+    let lease = hand_out(&mut store, &envelope("a"));
     let frames: Vec<_> = (0..200).map(|_| frame(&"x".repeat(10_000))).collect();
     store.append(&lease, 0, &frames).expect("appended");
     store.may_wait(false).expect("set");
