@@ -177,7 +177,7 @@ fn report(
         scratch: scratch.as_ref().map(tempfile::TempDir::path),
         limit: Duration::from_secs(arguments.timeout.unwrap_or(10)),
         asked: &tools,
-        rules,
+        rules: Some(rules),
         progress: io::stderr().is_terminal().then_some(&show_progress),
         ..Search::new(&surroundings.path, &chosen)
     };

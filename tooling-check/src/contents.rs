@@ -44,7 +44,7 @@ pub(crate) fn is_script(program: &Path) -> bool {
 }
 
 fn head(program: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(FIRST_PAGE as usize);
     File::open(program)?.take(FIRST_PAGE).read_to_end(&mut head)?;
     Ok(head)
 }

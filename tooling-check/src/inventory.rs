@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::rules::Rules;
+use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
 
@@ -20,7 +21,7 @@ mod tests;
 #[cfg(test)]
 mod traps;
 
-pub use look::inventory;
+pub use look::{inventory, recall};
 
 /// How long a tool may take to tell its version. Go's take 0.1 s, under emulation some seconds.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
@@ -49,8 +50,12 @@ pub struct Search<'a> {
     pub limit: Duration,
     /// The tools that are run to hear their version and to try their features. The others are only located.
     pub asked: &'a [Tool],
-    /// What is known about the tools; here, the features to try, and how a missing tool is installed.
-    pub rules: &'a Rules,
+    /// What is known about the tools; here, the features to try, and how a missing tool is installed. `None`: the
+    /// embedded rules, which then are read only where one of these is needed.
+    pub rules: Option<&'a Rules>,
+    /// Whether it is found out of each tool what stands between its name and the program, and of a missing one how it
+    /// is installed. A report tells both; a step needs neither.
+    pub in_full: bool,
     /// Told the tools that have not answered so far, each time that their number changes.
     pub progress: Option<Progress<'a>>,
 }
@@ -68,9 +73,14 @@ impl<'a> Search<'a> {
             scratch: None,
             limit: DEFAULT_LIMIT,
             asked: &ASKED,
-            rules: Rules::embedded(),
+            rules: None,
+            in_full: true,
             progress: None,
         }
+    }
+
+    pub(crate) fn rules(&self) -> &'a Rules {
+        self.rules.unwrap_or_else(|| Rules::embedded())
     }
 }
 
@@ -109,7 +119,7 @@ pub struct Finding {
     pub hits: Vec<PathBuf>,
     /// Whether it can be used.
     pub state: State,
-    /// What stands between the name and the program, where that is not the program itself.
+    /// What stands between the name and the program, where that is not the program itself, and was to be found out.
     pub kind: Option<Kind>,
     /// The features of scripts that it was tried for and lacks; names of the rules' `feature`s.
     pub lacks: Vec<String>,
@@ -117,7 +127,7 @@ pub struct Finding {
     pub kubernetes: Option<(u32, u32)>,
     /// How long it took to answer; `None` where it was not run now.
     pub took: Option<Duration>,
-    /// How it is installed on this system, where it is missing and a way is known.
+    /// How it is installed on this system, where it is missing, a way is known, and that was to be found out.
     pub install: Option<String>,
 }
 
@@ -177,7 +187,9 @@ impl Finding {
         let (path, fault) = match &self.state {
             State::Usable { .. } => return None,
             State::Missing => {
-                return Some(self.install.clone().map_or_else(
+                let install =
+                    self.install.clone().or_else(|| Rules::embedded().install(self.tool, &System::here()));
+                return Some(install.map_or_else(
                     || format!("install {} in a folder of the PATH", self.tool),
                     |install| format!("install {}: {install}", self.tool),
                 ));

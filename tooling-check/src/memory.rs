@@ -205,7 +205,7 @@ fn read(file: &Path) -> io::Result<Document> {
     if !metadata.is_file() || !ours || metadata.mode() & 0o022 != 0 || metadata.len() > LARGEST_FILE {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
     file.take(LARGEST_FILE).read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
 }

@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::kind::Kind;
 use crate::locate::{absolute, blocked_on_path, examine, executables};
 use crate::memory::{Heard, Memory, Sighting};
+use crate::rules::Rules;
 use crate::system::System;
 use crate::tool::Tool;
 use crate::version::Version;
@@ -27,8 +28,8 @@ use crate::version::Version;
 #[must_use]
 pub fn inventory(tools: &[Tool], search: &Search<'_>) -> Inventory {
     let asker = Asker { path: absolute(search.path), search };
-    let mut memory = Memory::open(search.memory, search.rules.fingerprint());
-    let mut found: Vec<Located> = tools.iter().map(|tool| asker.locate(*tool, &memory)).collect();
+    let mut memory = search.memory();
+    let mut found = asker.locate_all(tools, &memory);
     asker.ask_all(&mut found);
     let surroundings = asker.surroundings();
     for located in &mut found {
@@ -43,6 +44,21 @@ pub fn inventory(tools: &[Tool], search: &Search<'_>) -> Inventory {
     }
     memory.close();
     found.into_iter().map(|located| located.finding(search)).collect()
+}
+
+/// The same where no tool has to be run for it; else `None`. Waits for nothing but the file system.
+#[must_use]
+pub fn recall(tools: &[Tool], search: &Search<'_>) -> Option<Inventory> {
+    let asker = Asker { path: absolute(search.path), search };
+    let found = asker.locate_all(tools, &search.memory());
+    let is_open = |located: &Located| matches!(located.progress, Progress::Open);
+    (!found.iter().any(is_open)).then(|| found.into_iter().map(|located| located.finding(search)).collect())
+}
+
+impl Search<'_> {
+    fn memory(&self) -> Memory {
+        Memory::open(self.memory, Rules::fingerprint(self.rules))
+    }
 }
 
 /// A tool on its way to a finding.
@@ -70,6 +86,10 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    fn locate_all(&self, tools: &[Tool], memory: &Memory) -> Vec<Located> {
+        tools.iter().map(|tool| self.locate(*tool, memory)).collect()
+    }
+
     fn locate(&self, tool: Tool, memory: &Memory) -> Located {
         let chosen = self.search.chosen.get(&tool).map(PathBuf::as_path);
         let examined = chosen.map(|path| (path, examine(path)));
@@ -140,7 +160,7 @@ impl Asker<'_> {
     /// What the program says of itself, and which features it lacks.
     fn hear(&self, tool: Tool, program: &Path) -> Result<Heard, Fault> {
         let (mut lacks, mut needs) = (Vec::new(), false);
-        for feature in self.search.rules.features(tool) {
+        for feature in self.search.rules().features(tool) {
             needs = true;
             let arguments: Vec<&str> = feature.arguments.iter().map(String::as_str).collect();
             let input = feature.input.as_bytes();
@@ -203,14 +223,11 @@ impl Located {
             }
             Progress::Open => unreachable!("every open tool was asked"),
         };
-        let kind = match &state {
-            State::Usable { path, version } => Kind::of(tool, path, version),
-            State::Unusable { path, .. } => Kind::of(tool, path, &Version::NotAsked),
-            State::Missing => None,
-        };
-        let install = match state {
-            State::Missing => search.rules.install(tool, &System::here()),
-            State::Unusable { .. } | State::Usable { .. } => None,
+        let (kind, install) = match &state {
+            _ if !search.in_full => (None, None),
+            State::Usable { path, version } => (Kind::of(tool, path, version), None),
+            State::Unusable { path, .. } => (Kind::of(tool, path, &Version::NotAsked), None),
+            State::Missing => (None, search.rules().install(tool, &System::here())),
         };
         Finding { tool, hits, state, kind, lacks, kubernetes, took, install }
     }

@@ -102,7 +102,7 @@ struct Recipe {
 impl Handshake<'_> {
     fn hold(&self) -> io::Result<Proof> {
         let (plugin, version) = (self.plugin.tool, version_of(self.plugin));
-        let api = api_to_try(self.search.rules, version_of(self.kubectl), plugin, version);
+        let api = api_to_try(self.search.rules(), version_of(self.kubectl), plugin, version);
         let start = Instant::now();
         let outcome = match unprovable(plugin, version) {
             Some(why) => return Ok(Proof { plugin, api, outcome: Outcome::Excused { why }, took: None }),

@@ -32,6 +32,9 @@ pub(crate) type Numbers = (u32, u32, u32);
 /// The file that every build carries.
 const EMBEDDED: &str = include_str!("../../rules.toml");
 
+/// Told without reading it: a step whose tools are all remembered needs no more of the rules.
+const EMBEDDED_FINGERPRINT: u64 = fingerprint(EMBEDDED);
+
 /// The rules of one file.
 pub struct Rules {
     date: String,
@@ -207,9 +210,9 @@ impl Rules {
         &self.date
     }
 
-    /// What tells these rules from others, for what is remembered.
-    pub(crate) const fn fingerprint(&self) -> u64 {
-        self.fingerprint
+    /// What tells these rules from others, for what is remembered; without any, the embedded ones.
+    pub(crate) fn fingerprint(rules: Option<&Self>) -> u64 {
+        rules.map_or(EMBEDDED_FINGERPRINT, |rules| rules.fingerprint)
     }
 
     /// What is tried with that tool.
@@ -292,7 +295,11 @@ fn at(rules: &[(Numbers, Answers)], numbers: Numbers) -> &Answers {
 }
 
 /// FNV-1a: two files of rules are told apart, nothing more.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+const fn fingerprint(text: &str) -> u64 {
+    let (mut rest, mut hash) = (text.as_bytes(), 0xcbf2_9ce4_8422_2325_u64);
+    while let [byte, others @ ..] = rest {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        rest = others;
+    }
+    hash
 }

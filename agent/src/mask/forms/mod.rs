@@ -73,8 +73,7 @@ const MOST_THREADS: usize = 4;
 impl Forms {
     /// All forms of these values.
     pub(super) fn of_all(values: &BTreeSet<Vec<u8>>, scope: Scope) -> Self {
-        let available = thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = available.min(MOST_THREADS).min(values.len() / WORTH_A_THREAD).max(1);
+        let threads = threads(values.len());
         // Long values are of one kind, and stand together: each thread takes every so many-th.
         let part = |first: usize| {
             let mut forms = Self::default();
@@ -122,6 +121,14 @@ impl Forms {
     #[cfg(any(test, fuzzing))]
     pub(super) fn with_end(&self, form: &Form) -> &[u8] {
         &self.bytes[form.start..form.start + form.length + form.end]
+    }
+}
+
+fn threads(values: usize) -> usize {
+    match (values / WORTH_A_THREAD).min(MOST_THREADS) {
+        // How many processors there are is read from half a dozen files: not for a few values.
+        0 | 1 => 1,
+        worth => thread::available_parallelism().map_or(1, NonZero::get).min(worth),
     }
 }
 
