@@ -51,7 +51,9 @@ impl Step {
         let arguments = Arguments::parse_from(["kubestep", "run", "-"]);
         let kubestep::cli::Command::Run(typed) = arguments.command else { unreachable!("a run") };
         let settings = Settings::resolve(&typed.step, None, &environment).expect("valid");
-        let job = serde_json::to_vec(&Job::new(settings, &environment)).expect("JSON");
+        let mut job = Job::new(settings, &environment);
+        job.phases = true;
+        let job = serde_json::to_vec(&job).expect("JSON");
 
         let (mut socket, theirs) = UnixStream::pair().expect("a pair");
         let child = Command::new(env!("CARGO_BIN_EXE_kubestep"))

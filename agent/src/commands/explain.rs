@@ -12,7 +12,8 @@ use crate::outcome::{StepError, verdict};
 use crate::payload;
 use crate::plan::Plan;
 use crate::settings::{Environment, Settings};
-use crate::step::{Request, tools};
+use crate::step::Request;
+use crate::step::tools::ToolSearch;
 
 /// Explains one step, and gives the exit code.
 #[must_use]
@@ -54,7 +55,7 @@ fn decide(request: &Request, masker: &Masker) -> Result<Plan, StepError> {
     let step = payload::load(&request.text, &request.source, &request.surroundings)?;
     // A secret too short to be masked is no field of an explanation.
     let _ = masker.add(step.secrets().iter().map(|named| named.secret));
-    let inventory = tools::search(&step, request.state.as_deref())();
+    let inventory = ToolSearch::new(&step, request.state.as_deref()).run();
     Ok(Plan::new(step, &inventory, request.surroundings.now)?)
 }
 

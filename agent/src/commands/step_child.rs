@@ -4,24 +4,24 @@
 //! socket on descriptor 0; its log goes up there, masked before it leaves this process; the result is the last frame.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::BufReader;
 use tokio::sync::mpsc;
 
 use super::{SOFTWARE, request, run};
-use crate::log::{Carrier, Format, Level, Log, Voice, Whose};
+use crate::log::{Carrier, Format, Level, Log, Voice, Whose, write_all};
 use crate::mask::{Masked, Masker};
 use crate::outcome::Record;
 use crate::queue::clock::boot_time;
 use crate::queue::{Ending, LogFrame, LogStream};
-use crate::settings::Settings;
-use crate::step::{self, Context, Outcome, Request, Stop};
-use crate::supervise::{self, StopReason};
+use crate::step::{self, Context, Outcome, Stop};
+use crate::supervise::{self, SplitOff, StopReason, Supervisor};
 use crate::worker::frames::{Cancel, Down, Up};
 
 /// The longest that the end of the lease goes unnoticed when the machine was suspended, since timers stood still.
@@ -35,35 +35,38 @@ pub fn main() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     supervise::tree::seal()?;
+    // Before there is a thread, before anything is read, and while the worker's socket is nowhere but on descriptor 0.
+    let supervisor = supervise::split_off()?;
     // It was started by way of /proc/self/exe, and would be called `exe` in every list of processes.
     rustix::thread::set_name(c"kubestep-step")?;
-    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    std::env::set_current_dir("/")?;
+    socket.set_nonblocking(true)?;
     let up = Arc::new(Upstream(Mutex::new(socket.try_clone()?)));
-    let (job, payload, until) = Down::begin(&mut socket)?;
-    let (settings, environment) = job.into_parts();
-    let request = request::queued(payload, &settings, environment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (sender, orders) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        while let Ok(Some(order)) = Down::read(&mut socket) {
-            if sender.send(order).is_err() {
-                break;
-            }
-        }
-    });
-    let ending = runtime.block_on(run_step(&settings, &request, &up, Orders { orders, until }))?;
+    let ending = runtime.block_on(run_step(&up, socket, supervisor))?;
     // A tool that was being tried must not hold the end.
     runtime.shutdown_background();
     up.send(&Up::Result(Box::new(ending)))
 }
 
-async fn run_step(
-    settings: &Settings,
-    request: &Request,
-    up: &Arc<Upstream>,
-    orders: Orders,
-) -> io::Result<Ending> {
+async fn run_step(up: &Arc<Upstream>, socket: UnixStream, supervisor: SplitOff) -> io::Result<Ending> {
+    let supervisor = Supervisor::take(supervisor).map_err(io::Error::other)?;
+    let mut down = BufReader::new(tokio::net::UnixStream::from_std(socket)?);
+    let (job, payload, until) = Down::begin(&mut down).await?;
+    let tells_phases = job.phases;
+    let (settings, environment) = job.into_parts();
+    let request = request::queued(payload, &settings, environment);
+    let (sender, orders) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok(Some(order)) = Down::read(&mut down).await {
+            if sender.send(order).is_err() {
+                break;
+            }
+        }
+    });
+    let orders = Orders { orders, until };
     let (stop, stops) = mpsc::unbounded_channel();
     run::listen(&stop)?;
     let masker = Masker::new(&settings.mask);
@@ -77,12 +80,15 @@ async fn run_step(
     run::diagnose(&log);
     tokio::spawn(orders.obey(stop.clone()));
     let phases = Arc::clone(up);
-    let record = Record::begin(request.surroundings.now).watched(move |phase| {
-        // A worker that is gone is noticed by its socket's end.
-        drop(phases.send(&Up::Phase(phase.name().to_owned())));
-    });
-    let context = Context::new(&log, masker.clone(), (stop, stops), record);
-    let Outcome { verdict, result } = step::run(request, context).await;
+    let mut record = Record::begin(request.surroundings.now);
+    if tells_phases {
+        record = record.watched(move |phase| {
+            // A worker that is gone is noticed by its socket's end.
+            drop(phases.send(&Up::Phase(phase.name().to_owned())));
+        });
+    }
+    let context = Context::new(&log, masker.clone(), (stop, stops), record).with_supervisor(supervisor);
+    let Outcome { verdict, result } = step::run(&request, context).await;
     let message = masker.text(&verdict.message);
     let result = serde_json::to_value(&result).ok().map(|result| masked(result, &masker));
     Ok(Ending { reason: verdict.reason, exit_code: verdict.exit_code, message, result })
@@ -158,7 +164,8 @@ impl Upstream {
     /// One frame at a time.
     fn send(&self, frame: &Up) -> io::Result<()> {
         let bytes = frame.bytes()?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)
+        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        write_all(&mut *socket, &bytes, |_| ())
     }
 }
 

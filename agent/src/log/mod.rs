@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crate::mask::{Masked, Masker};
 
@@ -105,8 +105,8 @@ impl Log {
         [stdout, stderr]: [Way; 2],
         closed: impl FnOnce() + Send + 'static,
     ) -> Self {
-        let stdout = Sink::start(stdout, closed);
-        let stderr = Sink::start(stderr, || ());
+        let stdout = Sink::new(stdout, closed);
+        let stderr = Sink::new(stderr, || ());
         Self { masker, format: voice.format, least: voice.least, stdout, stderr }
     }
 
@@ -169,26 +169,30 @@ fn same_file(one: &File, other: &File) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Writes all bytes, to a descriptor that may have been set to non-blocking by another process.
-fn write_all(file: &mut File, bytes: &[u8], at_line_start: &AtomicBool) -> io::Result<()> {
+/// Writes all bytes, to a descriptor that may have been set to non-blocking by another process. `left` hears what is left
+/// after each write.
+pub(crate) fn write_all(
+    out: &mut (impl Write + AsFd),
+    bytes: &[u8],
+    mut left: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let mut rest = bytes;
-    while let Some(last) = rest.last() {
-        let will_end_a_line = *last == b'\n';
-        match file.write(rest) {
+    while !rest.is_empty() {
+        match out.write(rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 rest = &rest[written..];
-                at_line_start.store(rest.is_empty() && will_end_a_line, Ordering::Relaxed);
+                left(rest);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(file)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(out)?,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-fn wait_for_room(file: &File) -> io::Result<()> {
+fn wait_for_room(file: &impl AsFd) -> io::Result<()> {
     let mut polled = [rustix::event::PollFd::new(file, rustix::event::PollFlags::OUT)];
     rustix::event::poll(&mut polled, None)?;
     Ok(())

@@ -1,9 +1,10 @@
-//! One stream's way out: a queue, and a thread that writes it.
+//! One stream's way out: a queue, and a thread that writes it, which is started with the first item: many a step says
+//! nothing on its stdout.
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -25,7 +26,11 @@ enum Item {
 pub struct Sink {
     queue: mpsc::UnboundedSender<Item>,
     shared: Arc<Shared>,
+    /// Starts the thread; `None` once it was.
+    start: Arc<Mutex<Option<Start>>>,
 }
+
+type Start = Box<dyn FnOnce() + Send>;
 
 struct Shared {
     room: Semaphore,
@@ -54,8 +59,8 @@ pub(super) struct SinkTotals {
 }
 
 impl Sink {
-    /// Starts the thread. `closed` is called once, when a write fails.
-    pub(super) fn start(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
+    /// A sink whose items go there. `closed` is called once, when a write fails.
+    pub(super) fn new(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             room: Semaphore::new(ROOM),
@@ -67,8 +72,8 @@ impl Sink {
             masked: AtomicU64::new(0),
         });
         let writer = Writer { way: Some(way), shared: Arc::clone(&shared) };
-        std::thread::spawn(move || writer.run(items, closed));
-        Self { queue, shared }
+        let start: Start = Box::new(move || drop(std::thread::spawn(move || writer.run(items, closed))));
+        Self { queue, shared, start: Arc::new(Mutex::new(Some(start))) }
     }
 
     /// Queues script output, as soon as there is room for it.
@@ -96,6 +101,9 @@ impl Sink {
 
     fn queue(&self, item: Item) {
         self.shared.waiting.fetch_add(1, Ordering::AcqRel);
+        if let Some(start) = self.start.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            start();
+        }
         // The thread lives as long as there is a sender.
         let _ = self.queue.send(item);
     }
@@ -133,16 +141,23 @@ impl Way {
             (Self::Carrier { carrier, whose }, Item::Output(masked, _)) => carrier.carry(*whose, masked),
             (Self::Carrier { carrier, .. }, Item::Line(masked)) => carrier.carry(Whose::Agent, masked),
             (Self::File { file, at_line_start }, Item::Output(masked, _)) => {
-                write_all(file, masked.bytes(), at_line_start)
+                write_lines(file, masked.bytes(), at_line_start)
             }
             (Self::File { file, at_line_start }, Item::Line(masked)) => {
                 let fresh = at_line_start.load(Ordering::Relaxed);
                 let before: &[u8] = if fresh { b"" } else { b"\n" };
                 // In one write, so that no byte of the other stream comes between.
-                write_all(file, &[before, masked.bytes()].concat(), at_line_start)
+                write_lines(file, &[before, masked.bytes()].concat(), at_line_start)
             }
         }
     }
+}
+
+fn write_lines(file: &mut File, bytes: &[u8], at_line_start: &AtomicBool) -> io::Result<()> {
+    let will_end_a_line = bytes.last() == Some(&b'\n');
+    write_all(file, bytes, |rest| {
+        at_line_start.store(rest.is_empty() && will_end_a_line, Ordering::Relaxed);
+    })
 }
 
 struct Writer {

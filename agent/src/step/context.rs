@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tooling_check::Inventory;
 
 use super::output::{Budget, ScriptOutput};
-use super::tools;
+use super::tools::ToolSearch;
 use crate::cluster::{Kubectl, namespace};
 use crate::credential::{Keeper, News};
 use crate::kubeconfig::{self, Purpose};
@@ -35,8 +35,8 @@ pub struct Context<'a> {
     stops: Stops,
     /// What is known so far.
     pub(super) record: Record,
-    /// Once it is started; it is closed on every path.
-    pub(super) supervisor: Option<Supervisor>,
+    /// Once it runs; it is closed on every path.
+    supervisor: Option<Supervisor>,
     /// What the script may write; set when it starts.
     budget: Option<Arc<Budget>>,
     /// Until when the reader of the log is waited for; set by the first stop.
@@ -48,6 +48,21 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(log: &'a Log, masker: Masker, (stop, stops): (Stop, Stops), record: Record) -> Self {
         Self { log, masker, stop, stops, record, supervisor: None, budget: None, reader_until: None }
+    }
+
+    /// The same with a supervisor that runs already.
+    #[must_use]
+    pub fn with_supervisor(self, supervisor: Supervisor) -> Self {
+        Self { supervisor: Some(supervisor), ..self }
+    }
+
+    /// The supervisor, which is started where none runs yet.
+    pub(super) async fn supervisor(&mut self, program: &Path) -> Result<&mut Supervisor, SuperviseError> {
+        let supervisor = match self.supervisor.take() {
+            Some(supervisor) => supervisor,
+            None => Supervisor::start(program).await?,
+        };
+        Ok(self.supervisor.insert(supervisor))
     }
 
     /// Masks the step's secrets from here on, and notes whose step it is.
@@ -73,13 +88,17 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Looks for the step's tools, on a thread of its own: a tool that is tried may take its time.
+    /// Looks for the step's tools; on a thread of its own where one has to be tried, which may take its time.
     pub(super) async fn inventory(
         &mut self,
         step: &Step,
         memory: Option<&Path>,
     ) -> Result<Inventory, StepError> {
-        let search = tokio::task::spawn_blocking(tools::search(step, memory));
+        let search = ToolSearch::new(step, memory);
+        if let Some(inventory) = search.recall() {
+            return Ok(inventory);
+        }
+        let search = tokio::task::spawn_blocking(move || search.run());
         tokio::select! {
             biased;
             Some(reason) = self.stops.recv() => {

@@ -11,7 +11,7 @@ use crate::credential::Keeper;
 use crate::outcome::{PhaseName, StepError, StepResult, Verdict, verdict};
 use crate::payload::{self, Surroundings};
 use crate::plan::Plan;
-use crate::supervise::{Choice, Ending, Preparation, Supervisor};
+use crate::supervise::{Choice, Ending, Preparation};
 use crate::workspace::Roots;
 use crate::{kubeconfig, script, supervise};
 
@@ -70,7 +70,7 @@ async fn line(request: &Request, context: &mut Context<'_>) -> Result<Ending, St
     context.announce(&plan);
 
     context.record.phase(PhaseName::Workspace);
-    let supervisor = context.supervisor.insert(Supervisor::start(&request.program).await?);
+    let supervisor = context.supervisor(&request.program).await?;
     let workspace = supervisor.prepare(request.preparation(&plan.step.name)).await?;
     context.check_memory(&workspace);
 

@@ -1,4 +1,4 @@
-//! The search for a step's tools, to be run where it may block.
+//! The search for a step's tools.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,17 +10,45 @@ use tooling_check::{Inventory, Search, Tool};
 use crate::payload::Step;
 use crate::plan::{asked_of, search_path, tools_of};
 
-/// The search: for the tools of this step, on its script's PATH, with what `memory` knows of them.
-pub fn search(step: &Step, memory: Option<&Path>) -> impl FnOnce() -> Inventory + Send + use<> {
-    let (tools, asked) = (tools_of(step), asked_of(step));
-    let chosen = chosen(step);
-    let path = OsString::from(search_path(step));
-    let home = home(step);
-    let memory = memory.and_then(made);
-    move || {
-        let (home, memory) = (home.as_deref(), memory.as_deref());
-        let search = Search { home, memory, asked: &asked, ..Search::new(&path, &chosen) };
-        tooling_check::inventory(&tools, &search)
+/// The search for the tools of a step, on its script's PATH, with what is remembered of them.
+pub struct ToolSearch {
+    tools: Vec<Tool>,
+    asked: Vec<Tool>,
+    chosen: BTreeMap<Tool, PathBuf>,
+    path: OsString,
+    home: Option<PathBuf>,
+    memory: Option<PathBuf>,
+}
+
+impl ToolSearch {
+    /// The search for this step's tools; `memory` is the folder of what is remembered.
+    #[must_use]
+    pub fn new(step: &Step, memory: Option<&Path>) -> Self {
+        let (tools, asked, chosen) = (tools_of(step), asked_of(step), chosen(step));
+        let (path, home) = (OsString::from(search_path(step)), home(step));
+        Self { tools, asked, chosen, path, home, memory: memory.and_then(made) }
+    }
+
+    /// What is found where no tool has to be run for it.
+    #[must_use]
+    pub fn recall(&self) -> Option<Inventory> {
+        tooling_check::inventory::recall(&self.tools, &self.search())
+    }
+
+    /// What is found. It may block for as long as a tool that was never seen takes to answer.
+    #[must_use]
+    pub fn run(&self) -> Inventory {
+        tooling_check::inventory(&self.tools, &self.search())
+    }
+
+    fn search(&self) -> Search<'_> {
+        Search {
+            home: self.home.as_deref(),
+            memory: self.memory.as_deref(),
+            asked: &self.asked,
+            in_full: false,
+            ..Search::new(&self.path, &self.chosen)
+        }
     }
 }
 

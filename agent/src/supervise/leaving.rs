@@ -2,16 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::process::Child;
 use tokio::time::{Instant, timeout_at};
 
 use super::SILENCE;
+use super::running::Running;
 use crate::limits::KILL_PATIENCE;
 
-static LEAVING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+static LEAVING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 /// Notes one, whose socket is about to be closed.
-pub(super) fn leaves(supervisor: Option<Child>) {
+pub(super) fn leaves(supervisor: Option<Running>) {
     LEAVING.lock().unwrap_or_else(PoisonError::into_inner).extend(supervisor);
 }
 

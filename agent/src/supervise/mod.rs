@@ -11,15 +11,14 @@ mod method;
 mod orphans;
 mod output;
 mod process;
+mod running;
 mod state;
 pub mod tree;
 mod wait;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -40,6 +39,8 @@ pub use method::{Choice, Method, method};
 pub use orphans::end_others;
 pub use output::Output;
 use output::pump;
+use running::{Line, Running};
+pub use running::{SplitOff, split_off};
 use state::{Action, Event, Life};
 pub use state::{Ending, Fate, StopReason};
 
@@ -84,7 +85,7 @@ pub enum SuperviseError {
 /// The agent's handle. Dropping it is an order too: the supervisor kills the tree and removes the workspace.
 pub struct Supervisor {
     /// Taken by whoever waits for its end.
-    process: Option<tokio::process::Child>,
+    process: Option<Running>,
     orders: OwnedWriteHalf,
     reports: Lines<BufReader<OwnedReadHalf>>,
     pipes: Option<[Receiver; 2]>,
@@ -133,34 +134,40 @@ impl Supervisor {
     /// # Errors
     /// [`SuperviseError::Start`].
     pub async fn start(program: &Path) -> Result<Self, SuperviseError> {
-        // Should the supervisor die, its tree comes to us.
-        let own = Some(rustix::process::getpid());
-        rustix::process::set_child_subreaper(own).map_err(|error| SuperviseError::Start(error.into()))?;
         Self::spawn(program).map_err(SuperviseError::Start)
     }
 
     fn spawn(program: &Path) -> io::Result<Self> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        let (stdout, stdout_writer) = io::pipe()?;
-        let (stderr, stderr_writer) = io::pipe()?;
-        for pipe in [&stdout, &stderr] {
-            // A pipe that may not grow stays as it is.
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, output::PIPE);
-        }
+        let (line, [stdin, stdout, stderr]) = Line::new()?;
         let process = tokio::process::Command::new(program)
             .arg0("kubestep")
             .arg("__tree")
             .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(stdout_writer)
-            .stderr(stderr_writer)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()?;
-        ours.set_nonblocking(true)?;
-        let (reports, orders) = UnixStream::from_std(ours)?.into_split();
+        let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
+        Self::new(Running::Started(process), pid, line)
+    }
+
+    /// Takes one that was split off.
+    ///
+    /// # Errors
+    /// [`SuperviseError::Start`].
+    pub fn take(SplitOff { pid, line }: SplitOff) -> Result<Self, SuperviseError> {
+        let number = pid.as_raw_nonzero().get();
+        Self::new(Running::SplitOff(pid), number, line).map_err(SuperviseError::Start)
+    }
+
+    fn new(process: Running, pid: i32, Line { control, pipes: [stdout, stderr] }: Line) -> io::Result<Self> {
+        // Should the supervisor die, its tree comes to us.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        control.set_nonblocking(true)?;
+        let (reports, orders) = UnixStream::from_std(control)?.into_split();
         let reports = BufReader::new(reports).lines();
         let receiver = |pipe: io::PipeReader| Receiver::from_owned_fd(OwnedFd::from(pipe));
         let pipes = Some([receiver(stdout)?, receiver(stderr)?]);
-        let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
         let (known, tree) = (orphans::Known::new(pid), Tree::default());
         Ok(Self { process: Some(process), orders, reports, pipes, folders: None, tree, known })
     }
@@ -287,7 +294,7 @@ impl Supervisor {
         };
         // Only so that it is no zombie; how it ended has been said.
         if let Some(mut process) = self.process.take() {
-            drop(process.wait().await);
+            process.wait().await;
         }
         answer
     }
@@ -302,8 +309,8 @@ impl Supervisor {
     async fn replace_supervisor(&mut self) {
         // One that is gone already needs no killing, and is waited for all the same.
         if let Some(mut process) = self.process.take() {
-            let _ = process.start_kill();
-            drop(process.wait().await);
+            process.kill();
+            process.wait().await;
         }
         let cgroup = self.folders.as_ref().and_then(|folders| folders.cgroup.clone());
         self.tree.survivors = orphans::end(self.known.pid(), cgroup).await;

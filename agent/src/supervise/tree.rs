@@ -13,6 +13,7 @@ use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use super::method::{Choice, Method};
 use super::wait::{Event, read_orders, wait_for_processes};
 use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
-use crate::workspace::{Folders, Tenant};
+use crate::workspace::{Folders, Tenant, remains};
 
 /// A script that ends sooner gets no cgroup: making one costs more than such a script.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -38,11 +39,13 @@ const AFTERMATH_PATIENCE: Duration = Duration::from_secs(1);
 /// Runs the supervisor to its end.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Tree::start().and_then(Tree::serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        // The agent sees the socket's end, and says that the supervisor is gone.
-        Err(_) => ExitCode::FAILURE,
-    }
+    ExitCode::from(run())
+}
+
+/// The same for a process that is one already; gives its exit code.
+pub(super) fn run() -> u8 {
+    // Where it fails, the agent sees the socket's end, and says that the supervisor is gone.
+    u8::from(Tree::start().and_then(Tree::serve).is_err())
 }
 
 /// Makes this process's memory and environment unreadable to other processes of the same user, the script
@@ -71,6 +74,8 @@ struct Tree {
     sender: Sender<Event>,
     /// With the lock that says to a sweep that somebody is still here.
     folders: Option<(Folders, File)>,
+    /// Where dead steps may be; empty once they have been looked for.
+    roots: Vec<PathBuf>,
     choice: Choice,
     members: Members,
     script: Option<Pid>,
@@ -98,6 +103,7 @@ impl Tree {
             events,
             sender,
             folders: None,
+            roots: Vec::new(),
             choice: Choice::Sweep,
             members: Members::new(None, BTreeSet::new()),
             script: None,
@@ -142,10 +148,14 @@ impl Tree {
                 Ok(folders) => self.say(&Report::Prepared(folders)),
                 Err(why) => self.say(&Report::NotPrepared(why)),
             },
-            Order::Spawn(command) => match self.spawn(command) {
-                Ok(pid) => self.say(&Report::Spawned(pid.as_raw_nonzero().get())),
-                Err(error) => self.say(&Report::NotSpawned(error.to_string())),
-            },
+            Order::Spawn(command) => {
+                match self.spawn(command) {
+                    Ok(pid) => self.say(&Report::Spawned(pid.as_raw_nonzero().get()))?,
+                    Err(error) => self.say(&Report::NotSpawned(error.to_string()))?,
+                }
+                self.look_for_dead();
+                Ok(())
+            }
             Order::Terminate if !self.empty => {
                 self.members.terminate();
                 Ok(())
@@ -171,14 +181,22 @@ impl Tree {
             cgroup.create().map_err(|error| format!("no cgroup can be made: {error}"))?;
             self.members.set_cgroup(cgroup);
         }
-        // Beside the step, which does not wait for it.
+        self.roots = roots.private;
+        Ok(folders)
+    }
+
+    /// Has dead steps removed, where there are any: beside the step, which has its script now and does not wait for it.
+    fn look_for_dead(&mut self) {
+        let roots = std::mem::take(&mut self.roots);
+        if remains::find(&roots).remains.is_empty() {
+            return;
+        }
         let (over, is_over) = mpsc::channel();
         self.aftermath = Some(is_over);
         std::thread::spawn(move || {
-            drop(aftermath::sweep(&roots.private));
+            drop(aftermath::sweep(&roots));
             drop(over);
         });
-        Ok(folders)
     }
 
     /// The cgroup that the lock names.
@@ -192,23 +210,17 @@ impl Tree {
             .args(command.arguments)
             .env_clear()
             .envs(command.environment)
-            .current_dir(command.directory)
             .process_group(0)
             .stdin(Stdio::null());
-        let child = match self.members.cgroup() {
-            // Whoever is in a cgroup has his children in it: nothing has to be done between fork and exec.
-            Some(cgroup) => {
-                cgroup.enter()?;
-                let child = prepared.spawn();
-                cgroup.leave()?;
-                child?
-            }
-            None => prepared.spawn()?,
-        };
+        // Here, and not in the child: with a folder of its own to go to, a static program would fork for it.
+        std::env::set_current_dir(command.directory)?;
+        let spawned = self.spawn_in_place(&mut prepared);
+        // The script's folder is not to be held. Should this fail, it is removed all the same.
+        let _ = std::env::set_current_dir("/");
+        let pid = Pid::from_child(&spawned?);
         let null = File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
-        let pid = Pid::from_child(&child);
         (self.script, self.empty) = (Some(pid), false);
         let (to_loop, cgroup) = (self.sender.clone(), self.planned_cgroup());
         std::thread::spawn(move || wait_for_processes(pid, cgroup.as_ref(), &to_loop));
@@ -216,6 +228,16 @@ impl Tree {
             self.due = Some((Instant::now() + MOMENT, Due::Adopt));
         }
         Ok(pid)
+    }
+
+    /// In the cgroup, where there is one from the beginning.
+    fn spawn_in_place(&self, prepared: &mut std::process::Command) -> io::Result<std::process::Child> {
+        let Some(cgroup) = self.members.cgroup() else { return prepared.spawn() };
+        // Whoever is in a cgroup has his children in it: nothing has to be done between fork and exec.
+        cgroup.enter()?;
+        let child = prepared.spawn();
+        cgroup.leave()?;
+        child
     }
 
     fn do_what_is_due(&mut self) -> io::Result<()> {
@@ -269,6 +291,8 @@ impl Tree {
     }
 
     fn close(mut self) -> io::Result<()> {
+        // For a step that never came to its script.
+        self.look_for_dead();
         self.end_tree();
         let removed = self.remove();
         if let Some(aftermath) = self.aftermath.take() {

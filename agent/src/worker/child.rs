@@ -57,7 +57,7 @@ impl Child {
         let (ours, theirs) = StdUnixStream::pair()?;
         let mut command = Command::new(program);
         // A terminal's keys are for the worker, which knows what to do about its steps.
-        command.arg0("kubestep").arg("__step").env_clear().current_dir("/").process_group(0);
+        command.arg0("kubestep").arg("__step").env_clear().process_group(0);
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null());
         command.kill_on_drop(true);
         if let Some(user) = user {
@@ -110,7 +110,12 @@ impl Child {
 
 async fn write(mut writer: OwnedWriteHalf, mut orders: mpsc::UnboundedReceiver<Down>) {
     while let Some(order) = orders.recv().await {
-        let Ok(bytes) = order.bytes() else { return };
+        let Ok(mut bytes) = order.bytes() else { return };
+        // What is there goes at once: each write wakes the other one.
+        while let Ok(next) = orders.try_recv() {
+            let Ok(next) = next.bytes() else { return };
+            bytes.extend(next);
+        }
         if writer.write_all(&bytes).await.is_err() {
             return;
         }

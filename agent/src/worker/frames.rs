@@ -4,7 +4,7 @@
 //! Log frames are those of the queue's logs, so that what comes up is stored as it came. A frame can hold a payload, so
 //! none is ever formatted for people.
 
-use std::io::{self, Read};
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -94,29 +94,25 @@ impl Down {
         }
     }
 
-    /// The next frame; `None` at the end of the stream. It blocks.
+    /// The next frame; `None` at the end of the stream. Not cancel-safe.
     ///
     /// # Errors
     /// What the stream says, and anything that is no frame of a worker's.
-    pub fn read(stream: &mut impl Read) -> io::Result<Option<Self>> {
-        let mut head = [0; HEAD];
-        // The stream may end between two frames, and nowhere else.
-        if stream.read(&mut head[..1])? == 0 {
-            return Ok(None);
-        }
-        stream.read_exact(&mut head[1..])?;
-        let (kind, length) = checked(head, &[JOB, PAYLOAD, CANCEL, LEASE])?;
-        let mut bytes = vec![0; length];
-        stream.read_exact(&mut bytes)?;
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        let frame = next(stream, &[JOB, PAYLOAD, CANCEL, LEASE]).await?;
+        let Some((kind, mut bytes)) = frame else { return Ok(None) };
+        // In its place: no second copy of a payload.
+        bytes.drain(..HEAD);
         Self::of(kind, bytes).map(Some).ok_or_else(no_frame)
     }
 
-    /// The first three frames: how to run which step until when. It blocks.
+    /// The first three frames: how to run which step until when.
     ///
     /// # Errors
     /// What the stream says, its end, and anything else.
-    pub fn begin(stream: &mut impl Read) -> io::Result<(Job, Vec<u8>, Duration)> {
-        let (job, payload, lease) = (Self::read(stream)?, Self::read(stream)?, Self::read(stream)?);
+    pub async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Job, Vec<u8>, Duration)> {
+        let (job, payload, lease) =
+            (Self::read(stream).await?, Self::read(stream).await?, Self::read(stream).await?);
         match (job, payload, lease) {
             (Some(Self::Job(job)), Some(Self::Payload(payload)), Some(Self::Lease(until))) => {
                 Ok((serde_json::from_slice(&job)?, payload.expose().as_bytes().to_vec(), until))
@@ -164,15 +160,7 @@ impl Up {
     /// # Errors
     /// What the stream says, and anything that is no frame of a step's.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
-        let mut bytes = vec![0; HEAD];
-        if stream.read(&mut bytes[..1]).await? == 0 {
-            return Ok(None);
-        }
-        stream.read_exact(&mut bytes[1..]).await?;
-        let head = [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4]];
-        let (kind, length) = checked(head, &[PHASE, RESULT])?;
-        bytes.resize(HEAD + length, 0);
-        stream.read_exact(&mut bytes[HEAD..]).await?;
+        let Some((kind, bytes)) = next(stream, &[PHASE, RESULT]).await? else { return Ok(None) };
         if kind < LOG_KINDS {
             let (mut found, size) = frames(&bytes);
             let frame = found.pop().filter(|_| size == bytes.len());
@@ -185,6 +173,24 @@ impl Up {
         }
         Ok(Some(Self::Result(Box::new(serde_json::from_slice(bytes)?))))
     }
+}
+
+/// The next frame's kind, and all of its bytes; `None` at the end of the stream.
+async fn next(
+    stream: &mut (impl AsyncRead + Unpin),
+    kinds: &[(u8, usize)],
+) -> io::Result<Option<(u8, Vec<u8>)>> {
+    let mut head = [0; HEAD];
+    // The stream may end between two frames, and nowhere else.
+    if stream.read(&mut head[..1]).await? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut head[1..]).await?;
+    let (kind, length) = checked(head, kinds)?;
+    let mut frame = vec![0; HEAD + length];
+    frame[..HEAD].copy_from_slice(&head);
+    stream.read_exact(&mut frame[HEAD..]).await?;
+    Ok(Some((kind, frame)))
 }
 
 /// A frame's kind and length, where they are such as may be.
@@ -220,9 +226,12 @@ mod tests {
     use crate::secret::Secret;
     use std::time::Duration;
 
+    fn wait<T>(read: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(read)
+    }
+
     fn read_up(bytes: &[u8]) -> std::io::Result<Vec<Up>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
+        wait(async {
             let (mut rest, mut found) = (bytes, Vec::new());
             while let Some(frame) = Up::read(&mut rest).await? {
                 found.push(frame);
@@ -241,7 +250,7 @@ mod tests {
         ];
         let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.bytes().expect("short")).collect();
         let mut stream = &bytes[..];
-        let mut next = || Down::read(&mut stream).expect("a frame");
+        let mut next = || wait(Down::read(&mut stream)).expect("a frame");
         assert!(matches!(next(), Some(Down::Job(text)) if text == b"{}"));
         assert!(matches!(next(), Some(Down::Payload(payload)) if payload.expose() == "kind: Step"));
         assert!(matches!(next(), Some(Down::Lease(until)) if until == Duration::from_millis(1234)));
@@ -286,7 +295,7 @@ mod tests {
         }
         let wrong: [&[u8]; 4] = [b"\x12\0\0\0\x01\x09", b"\x13\0\0\0\x01\x09", b"\x20\0\0\0\x01a", b"\x11\0"];
         for mut bytes in wrong {
-            assert!(Down::read(&mut bytes).is_err());
+            assert!(wait(Down::read(&mut bytes)).is_err());
         }
         assert!(Down::Payload(Secret::new("x".repeat((4 << 20) + 2))).bytes().is_err());
     }

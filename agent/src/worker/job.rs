@@ -16,6 +16,8 @@ const OWN: [&str; 2] = ["CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"];
 pub struct Job {
     /// The operator's word.
     pub settings: Settings,
+    /// Whether it tells of each phase: each wakes the worker, which otherwise shows none.
+    pub phases: bool,
     /// The worker's environment; `KUBESTEP_…` and what else is the worker's own is left out.
     environment: Vec<(OsString, OsString)>,
 }
@@ -28,7 +30,12 @@ impl Job {
             name.starts_with("KUBESTEP_") || OWN.contains(&name) || SYSTEMD_VARIABLES.contains(&name)
         };
         let kept = environment.iter().filter(|(name, _)| !name.to_str().is_some_and(own));
-        Self { settings, environment: kept.map(|(name, value)| (name.clone(), value.clone())).collect() }
+        let phases = tracing::enabled!(tracing::Level::DEBUG);
+        Self {
+            settings,
+            phases,
+            environment: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
     }
 
     /// Sets a variable, or takes it away.
