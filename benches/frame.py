@@ -7,7 +7,7 @@ import subprocess
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-KUBESTEP = os.environ.get("KUBESTEP", os.path.join(ROOT, "target/dist/kubestep"))
+KUBESTEP = os.environ.get("KUBESTEP", os.path.join(ROOT, "target/release/kubestep"))
 
 
 def wall(command, **options):
