@@ -1,6 +1,5 @@
 //! A supervisor's process, from this side: started as a program, or split off from this process.
 
-use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -71,9 +70,9 @@ pub fn split_off() -> io::Result<SplitOff> {
 
 /// What the standard descriptors were is the other process's alone.
 fn take_over([control, stdout, stderr]: Ends) -> io::Result<()> {
-    rustix::stdio::dup2_stdin(&control)?;
-    rustix::stdio::dup2_stdout(File::from(stdout))?;
-    Ok(rustix::stdio::dup2_stderr(File::from(stderr))?)
+    rustix::stdio::dup2_stdin(control)?;
+    rustix::stdio::dup2_stdout(stdout)?;
+    Ok(rustix::stdio::dup2_stderr(stderr)?)
 }
 
 /// A supervisor's process, until it is waited for.

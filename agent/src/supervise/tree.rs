@@ -149,10 +149,11 @@ impl Tree {
                 Err(why) => self.say(&Report::NotPrepared(why)),
             },
             Order::Spawn(command) => {
-                match self.spawn(command) {
-                    Ok(pid) => self.say(&Report::Spawned(pid.as_raw_nonzero().get()))?,
-                    Err(error) => self.say(&Report::NotSpawned(error.to_string()))?,
-                }
+                let report = match self.spawn(command) {
+                    Ok(pid) => Report::Spawned(pid.as_raw_nonzero().get()),
+                    Err(error) => Report::NotSpawned(error.to_string()),
+                };
+                self.say(&report)?;
                 self.look_for_dead();
                 Ok(())
             }
