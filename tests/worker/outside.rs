@@ -256,6 +256,21 @@ fn systemd_hears_when_a_worker_is_ready_reloads_stops_and_lives_and_no_script_ca
 }
 
 #[test]
+fn a_worker_shows_the_phases_of_its_steps_where_it_is_to_say_more() {
+    for (name, flags, shown) in [("a", &["--once", "-v"][..], true), ("b", &["--once"], false)] {
+        let place = Place::of(Run::new(""));
+        place.submit(name, &step("echo said"));
+        let output = place.command(flags).output().expect("it ran");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("Completed"), "{said}");
+        for phase in ["plan", "workspace", "script", "log"] {
+            let line = format!("debug: {name}: {phase}\n");
+            assert_eq!(said.contains(&line), shown, "{line} in {said}");
+        }
+    }
+}
+
+#[test]
 fn the_example_config_of_the_unit_is_one() {
     let config = repository().join("packaging/worker.toml");
     let place = Place::of(Run::new(""));

@@ -52,8 +52,11 @@ pub struct WorkerArguments {
     #[arg(long, value_name = "TEXT")]
     pub mask: Option<String>,
     /// Say nothing but warnings and errors
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// Say more: the phases of each step as they begin
+    #[arg(short, long)]
+    pub verbose: bool,
     /// How the worker's own lines look on standard error
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,

@@ -164,7 +164,11 @@ fn seats(settings: &WorkerSettings) -> Result<Vec<Seat>, WorkError> {
 }
 
 fn voice(arguments: &WorkerArguments, settings: &WorkerSettings) -> Voice {
-    let least = if arguments.quiet { Level::Warning } else { Level::Info };
+    let least = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Level::Warning,
+        (false, false) => Level::Info,
+        (false, true) => Level::Debug,
+    };
     let format = match settings.step.log_format {
         LogFormat::Text if settings.step.colour && io::stderr().is_terminal() => Format::Colour,
         LogFormat::Text => Format::Text,
