@@ -2,30 +2,31 @@
 //!
 //! It makes and alone removes the workspace, runs the script in a process group and a session without a
 //! terminal, and outlives the agent for as long as it takes to leave nothing behind: end of file on the control
-//! socket means that the agent is dead. It has no runtime; one thread waits for processes, one reads orders.
+//! socket means that the agent is dead. It has no runtime, and one thread.
 //!
 //! Descriptors: 0 is the control socket, 1 and 2 are the script's pipes. All three are replaced by /dev/null as
 //! soon as they are handed on, so that the pipes end with the script and not with the supervisor.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit};
 
 use super::aftermath;
 use super::cgroup::{self, Cgroup};
-use super::control::{Command, Left, Order, Preparation, Report};
+use super::control::{Command, Order, Preparation, Report};
+use super::events::{Event, Events, Reaped, reap};
 use super::members::Members;
 use super::method::{Choice, Method};
-use super::wait::{Event, read_orders, wait_for_processes};
+
 use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
 use crate::workspace::{Folders, Tenant, remains};
@@ -70,8 +71,7 @@ enum Due {
 
 struct Tree {
     control: UnixStream,
-    events: Receiver<Event>,
-    sender: Sender<Event>,
+    events: Events,
     /// With the lock that says to a sweep that somebody is still here.
     folders: Option<(Folders, File)>,
     /// Where dead steps may be; empty once they have been looked for.
@@ -94,14 +94,10 @@ impl Tree {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        let (sender, events) = mpsc::channel();
-        let orders = BufReader::new(control.try_clone()?);
-        let to_loop = sender.clone();
-        std::thread::spawn(move || read_orders(orders, &to_loop));
+        let events = Events::new(control.try_clone()?)?;
         Ok(Self {
             control,
             events,
-            sender,
             folders: None,
             roots: Vec::new(),
             choice: Choice::Sweep,
@@ -115,30 +111,36 @@ impl Tree {
 
     fn serve(mut self) -> io::Result<()> {
         loop {
-            match self.next() {
+            match self.events.next(self.due.map(|(at, _)| at)) {
                 None => self.do_what_is_due()?,
                 Some(Event::AgentGone) => return self.abandon(),
                 Some(Event::Order(Order::Close)) => return self.close(),
                 Some(Event::Order(order)) => self.obey(order)?,
-                Some(Event::ScriptEnded { exit, alone }) => {
-                    let left = if alone { Left::default() } else { self.members.left() };
-                    self.say(&Report::Exited(exit, left))?;
-                }
-                Some(Event::Empty) => self.now_empty()?,
+                Some(Event::Ends) => self.look_for_ends()?,
+                Some(Event::CgroupEmpty) => self.now_empty()?,
             }
         }
     }
 
-    /// What happens next; `None` when something is due.
-    fn next(&self) -> Option<Event> {
-        let Some((at, _)) = self.due else {
-            // The sender is ours, so the channel cannot be closed; and an agent that is gone is said so.
-            return Some(self.events.recv().unwrap_or(Event::AgentGone));
-        };
-        match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Event::AgentGone),
+    /// Tells who has ended, the script or all of its tree.
+    fn look_for_ends(&mut self) -> io::Result<()> {
+        let Some(script) = self.script.filter(|_| !self.empty) else { return Ok(()) };
+        let Reaped { script, all } = reap(script);
+        // A process that was given to another parent, such as the init of a pid namespace, is in the cgroup still.
+        let inhabited = self.planned_cgroup().filter(Cgroup::is_populated);
+        let is_over = all && inhabited.is_none();
+        match script {
+            Some(exit) if is_over => {
+                (self.empty, self.due) = (true, None);
+                return self.say(&Report::Over(exit, self.method()));
+            }
+            Some(exit) => self.say(&Report::Exited(exit, self.members.left()))?,
+            None => {}
+        }
+        match inhabited {
+            Some(cgroup) if all => self.events.expect_empty(cgroup),
+            _ if is_over => self.now_empty(),
+            _ => Ok(()),
         }
     }
 
@@ -223,8 +225,6 @@ impl Tree {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         (self.script, self.empty) = (Some(pid), false);
-        let (to_loop, cgroup) = (self.sender.clone(), self.planned_cgroup());
-        std::thread::spawn(move || wait_for_processes(pid, cgroup.as_ref(), &to_loop));
         if self.choice == Choice::Auto && self.planned_cgroup().is_some() {
             self.due = Some((Instant::now() + MOMENT, Due::Adopt));
         }
@@ -312,10 +312,14 @@ impl Tree {
         while !self.empty && Instant::now() < end {
             let pause = self.members.kill();
             let round = Instant::now() + pause;
-            while let Ok(event) = self.events.recv_timeout(round.saturating_duration_since(Instant::now())) {
-                if matches!(event, Event::Empty) {
-                    self.empty = true;
-                    break;
+            while !self.empty
+                && let Some(event) = self.events.next(Some(round))
+            {
+                // The agent is gone, or asks for no more than this; whoever is not told now is not told.
+                match event {
+                    Event::Ends => drop(self.look_for_ends()),
+                    Event::CgroupEmpty => self.empty = true,
+                    Event::Order(_) | Event::AgentGone => {}
                 }
             }
         }
