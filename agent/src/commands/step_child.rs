@@ -8,14 +8,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::BufReader;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{Mutex, mpsc};
 
 use super::{SOFTWARE, request, run};
-use crate::log::{Carrier, Format, Level, Log, Voice, Whose, write_all};
+use crate::log::{Carried, Carrier, Format, Level, Log, Voice, Whose};
 use crate::mask::{Masked, Masker};
 use crate::outcome::Record;
 use crate::queue::clock::boot_time;
@@ -43,17 +44,17 @@ fn serve() -> io::Result<()> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     std::env::set_current_dir("/")?;
     socket.set_nonblocking(true)?;
-    let up = Arc::new(Upstream(Mutex::new(socket.try_clone()?)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ending = runtime.block_on(run_step(&up, socket, supervisor))?;
+    runtime.block_on(run_step(socket, supervisor))?;
     // A tool that was being tried must not hold the end.
     runtime.shutdown_background();
-    up.send(&Up::Result(Box::new(ending)))
+    Ok(())
 }
 
-async fn run_step(up: &Arc<Upstream>, socket: UnixStream, supervisor: SplitOff) -> io::Result<Ending> {
+async fn run_step(socket: UnixStream, supervisor: SplitOff) -> io::Result<()> {
     let supervisor = Supervisor::take(supervisor).map_err(io::Error::other)?;
-    let mut down = BufReader::new(tokio::net::UnixStream::from_std(socket)?);
+    let (down, up) = tokio::net::UnixStream::from_std(socket)?.into_split();
+    let (mut down, up) = (BufReader::new(down), Arc::new(Upstream(Mutex::new(up))));
     let (job, payload, until) = Down::begin(&mut down).await?;
     let tells_phases = job.phases;
     let (settings, environment) = job.into_parts();
@@ -70,7 +71,7 @@ async fn run_step(up: &Arc<Upstream>, socket: UnixStream, supervisor: SplitOff) 
     let (stop, stops) = mpsc::unbounded_channel();
     run::listen(&stop)?;
     let masker = Masker::new(&settings.mask);
-    let carrier: Arc<dyn Carrier> = Arc::clone(up) as Arc<dyn Carrier>;
+    let carrier: Arc<dyn Carrier> = Arc::clone(&up) as Arc<dyn Carrier>;
     let closed = stop.clone();
     let voice = Voice { format: Format::Text, least: Level::Info };
     let log = Log::carried(masker.clone(), voice, &carrier, move || {
@@ -79,19 +80,31 @@ async fn run_step(up: &Arc<Upstream>, socket: UnixStream, supervisor: SplitOff) 
     });
     run::diagnose(&log);
     tokio::spawn(orders.obey(stop.clone()));
-    let phases = Arc::clone(up);
     let mut record = Record::begin(request.surroundings.now);
+    let mut phases = None;
     if tells_phases {
-        record = record.watched(move |phase| {
-            // A worker that is gone is noticed by its socket's end.
-            drop(phases.send(&Up::Phase(phase.name().to_owned())));
-        });
+        let (sender, begun) = mpsc::unbounded_channel();
+        // They are taken until the record is gone.
+        record = record.watched(move |phase| drop(sender.send(phase.name().to_owned())));
+        phases = Some(tokio::spawn(tell_phases(begun, Arc::clone(&up))));
     }
     let context = Context::new(&log, masker.clone(), (stop, stops), record).with_supervisor(supervisor);
     let Outcome { verdict, result } = step::run(&request, context).await;
     let message = masker.text(&verdict.message);
     let result = serde_json::to_value(&result).ok().map(|result| masked(result, &masker));
-    Ok(Ending { reason: verdict.reason, exit_code: verdict.exit_code, message, result })
+    let ending = Ending { reason: verdict.reason, exit_code: verdict.exit_code, message, result };
+    if let Some(phases) = phases {
+        // A panic in there loses phases, which are for people.
+        drop(phases.await);
+    }
+    up.send(&[Up::Result(Box::new(ending))]).await
+}
+
+async fn tell_phases(mut phases: mpsc::UnboundedReceiver<String>, up: Arc<Upstream>) {
+    while let Some(phase) = phases.recv().await {
+        // A worker that is gone is noticed by its socket's end.
+        drop(up.send(&[Up::Phase(phase)]).await);
+    }
 }
 
 /// The result with its sentences masked; everything else in it is a number, a name or a word of a closed list.
@@ -157,26 +170,30 @@ fn reason(cancel: Cancel) -> StopReason {
     }
 }
 
-/// The way to the worker, shared by the threads that write.
-struct Upstream(Mutex<UnixStream>);
+/// The way to the worker, shared by whoever writes.
+struct Upstream(Mutex<OwnedWriteHalf>);
 
 impl Upstream {
-    /// One frame at a time.
-    fn send(&self, frame: &Up) -> io::Result<()> {
-        let bytes = frame.bytes()?;
-        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write_all(&mut *socket, &bytes, |_| ())
+    /// Frames that follow each other, at once: each write wakes the worker.
+    async fn send(&self, frames: &[Up]) -> io::Result<()> {
+        let bytes: io::Result<Vec<_>> = frames.iter().map(Up::bytes).collect();
+        let bytes = bytes?.concat();
+        self.0.lock().await.write_all(&bytes).await
     }
 }
 
 impl Carrier for Upstream {
-    fn carry(&self, whose: Whose, masked: &Masked) -> io::Result<()> {
-        let stream = match whose {
-            Whose::Stdout => LogStream::Stdout,
-            Whose::Stderr => LogStream::Stderr,
-            Whose::Agent => LogStream::Agent,
-        };
+    fn carry<'a>(&'a self, pieces: &'a [(Whose, &'a Masked)]) -> Carried<'a> {
         let milliseconds = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
-        self.send(&Up::Log(LogFrame { stream, milliseconds, bytes: masked.bytes().to_vec() }))
+        let frame = |(whose, masked): &(Whose, &Masked)| {
+            let stream = match whose {
+                Whose::Stdout => LogStream::Stdout,
+                Whose::Stderr => LogStream::Stderr,
+                Whose::Agent => LogStream::Agent,
+            };
+            Up::Log(LogFrame { stream, milliseconds, bytes: masked.bytes().to_vec() })
+        };
+        let frames: Vec<Up> = pieces.iter().map(frame).collect();
+        Box::pin(async move { self.send(&frames).await })
     }
 }

@@ -1,7 +1,7 @@
 //! The only way out for step output: it takes nothing but [`Masked`].
 //!
-//! Each of the two streams has a thread that writes, since a write to a reader that does not read blocks; what
-//! waits for it is bounded, so a slow reader slows the script. The agent's own lines go the same way, each on a
+//! Each of the two streams has somebody who writes, since a reader that does not read makes him wait; what
+//! waits for him is bounded, so a slow reader slows the script. The agent's own lines go the same way, each on a
 //! line of its own.
 
 mod line;
@@ -10,6 +10,7 @@ mod sink;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -52,14 +53,15 @@ pub enum Whose {
     Agent,
 }
 
-/// Takes a log elsewhere than to this process' own stdout and stderr. The threads that write call it.
+/// Takes a log elsewhere than to this process' own stdout and stderr.
 pub trait Carrier: Send + Sync {
-    /// Takes the next bytes; as long as this blocks, so does the script.
-    ///
-    /// # Errors
-    /// Nobody takes them any more.
-    fn carry(&self, whose: Whose, masked: &Masked) -> io::Result<()>;
+    /// Takes the next pieces, in their order; as long as this waits, so does the script. Its error: nobody takes them
+    /// any more.
+    fn carry<'a>(&'a self, pieces: &'a [(Whose, &'a Masked)]) -> Carried<'a>;
 }
+
+/// Done when what was given has been taken.
+pub type Carried<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
 
 /// How the agent speaks.
 #[derive(Clone, Copy, Debug)]
@@ -83,30 +85,25 @@ impl Log {
         let first = Arc::new(AtomicBool::new(true));
         let second =
             if same_file(&stdout, &stderr) { Arc::clone(&first) } else { Arc::new(AtomicBool::new(true)) };
-        let stdout = Way::File { file: stdout, at_line_start: first };
-        let stderr = Way::File { file: stderr, at_line_start: second };
-        Ok(Self::new(masker, voice, [stdout, stderr], closed))
+        let stdout = Sink::to_file(Way { file: stdout, at_line_start: first }, closed);
+        let stderr = Sink::to_file(Way { file: stderr, at_line_start: second }, || ());
+        Ok(Self::new(masker, voice, [stdout, stderr]))
     }
 
-    /// A log that somebody else takes. `closed` is called once, when he takes no more of the script's stdout.
+    /// A log that somebody else takes. `closed` is called once, when he takes no more of the script's stdout. To be called
+    /// on a runtime.
     pub fn carried(
         masker: Masker,
         voice: Voice,
         carrier: &Arc<dyn Carrier>,
         closed: impl FnOnce() + Send + 'static,
     ) -> Self {
-        let way = |whose| Way::Carrier { carrier: Arc::clone(carrier), whose };
-        Self::new(masker, voice, [way(Whose::Stdout), way(Whose::Stderr)], closed)
+        let stdout = Sink::carried(Arc::clone(carrier), Whose::Stdout, closed);
+        let stderr = Sink::carried(Arc::clone(carrier), Whose::Stderr, || ());
+        Self::new(masker, voice, [stdout, stderr])
     }
 
-    fn new(
-        masker: Masker,
-        voice: Voice,
-        [stdout, stderr]: [Way; 2],
-        closed: impl FnOnce() + Send + 'static,
-    ) -> Self {
-        let stdout = Sink::new(stdout, closed);
-        let stderr = Sink::new(stderr, || ());
+    fn new(masker: Masker, voice: Voice, [stdout, stderr]: [Sink; 2]) -> Self {
         Self { masker, format: voice.format, least: voice.least, stdout, stderr }
     }
 
@@ -171,11 +168,7 @@ fn same_file(one: &File, other: &File) -> bool {
 
 /// Writes all bytes, to a descriptor that may have been set to non-blocking by another process. `left` hears what is left
 /// after each write.
-pub(crate) fn write_all(
-    out: &mut (impl Write + AsFd),
-    bytes: &[u8],
-    mut left: impl FnMut(&[u8]),
-) -> io::Result<()> {
+fn write_all(out: &mut (impl Write + AsFd), bytes: &[u8], mut left: impl FnMut(&[u8])) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match out.write(rest) {

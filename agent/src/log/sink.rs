@@ -1,11 +1,12 @@
-//! One stream's way out: a queue, and a thread that writes it, which is started with the first item: many a step says
-//! nothing on its stdout.
+//! One stream's way out: a queue, and who writes it, who is started with the first item: many a step says nothing on its
+//! stdout. A file is written by a thread, since that may block; a carrier waits without one.
 
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{Carrier, Whose, write_all};
@@ -13,6 +14,9 @@ use crate::mask::Masked;
 
 /// How many bytes of script output may wait for the reader. Beyond it, the script waits.
 const ROOM: usize = 256 * 1024;
+
+/// How many items a carrier gets at once.
+const AT_ONCE: usize = 16;
 
 enum Item {
     /// From the script, and how much room it took.
@@ -26,7 +30,7 @@ enum Item {
 pub struct Sink {
     queue: mpsc::UnboundedSender<Item>,
     shared: Arc<Shared>,
-    /// Starts the thread; `None` once it was.
+    /// Starts whoever writes; `None` once that was done.
     start: Arc<Mutex<Option<Start>>>,
 }
 
@@ -43,12 +47,10 @@ struct Shared {
     masked: AtomicU64,
 }
 
-/// Where a sink's bytes go.
-pub(super) enum Way {
-    /// A file of this process; what it has seen last is kept in `at_line_start`.
-    File { file: File, at_line_start: Arc<AtomicBool> },
-    /// Somebody who takes them.
-    Carrier { carrier: Arc<dyn Carrier>, whose: Whose },
+/// A file of this process; what it has seen last is kept in `at_line_start`.
+pub(super) struct Way {
+    pub(super) file: File,
+    pub(super) at_line_start: Arc<AtomicBool>,
 }
 
 /// What went through a sink: bytes of script output, and masks in them.
@@ -59,8 +61,28 @@ pub(super) struct SinkTotals {
 }
 
 impl Sink {
-    /// A sink whose items go there. `closed` is called once, when a write fails.
-    pub(super) fn new(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
+    /// A sink whose items go to a file. `closed` is called once, when a write fails.
+    pub(super) fn to_file(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
+        Self::new(|items, shared| {
+            let writer = Writer { way: Some(way), shared, closed: Some(closed) };
+            Box::new(move || drop(std::thread::spawn(move || writer.run(items))))
+        })
+    }
+
+    /// A sink whose items somebody takes. To be called on a runtime, on which he does.
+    pub(super) fn carried(
+        carrier: Arc<dyn Carrier>,
+        whose: Whose,
+        closed: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let runtime = Handle::current();
+        Self::new(|items, shared| {
+            let carrying = Carrying { carrier: Some(carrier), whose, shared, closed: Some(closed) };
+            Box::new(move || drop(runtime.spawn(carrying.run(items))))
+        })
+    }
+
+    fn new(start: impl FnOnce(mpsc::UnboundedReceiver<Item>, Arc<Shared>) -> Start) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             room: Semaphore::new(ROOM),
@@ -71,8 +93,7 @@ impl Sink {
             written: AtomicU64::new(0),
             masked: AtomicU64::new(0),
         });
-        let writer = Writer { way: Some(way), shared: Arc::clone(&shared) };
-        let start: Start = Box::new(move || drop(std::thread::spawn(move || writer.run(items, closed))));
+        let start = start(items, Arc::clone(&shared));
         Self { queue, shared, start: Arc::new(Mutex::new(Some(start))) }
     }
 
@@ -104,7 +125,7 @@ impl Sink {
         if let Some(start) = self.start.lock().unwrap_or_else(PoisonError::into_inner).take() {
             start();
         }
-        // The thread lives as long as there is a sender.
+        // It is taken as long as there is a sender.
         let _ = self.queue.send(item);
     }
 
@@ -135,15 +156,34 @@ impl Sink {
     }
 }
 
+impl Shared {
+    /// Counts items as written or dropped; `room` is what they took.
+    fn deal_with(&self, items: u64, room: usize) {
+        self.room.add_permits(room);
+        self.waiting.fetch_sub(items, Ordering::AcqRel);
+        self.dealt_with.notify_waiters();
+    }
+
+    fn count(&self, output: &Masked) {
+        self.written.fetch_add(output.bytes().len() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Item {
+    fn room(&self) -> usize {
+        match self {
+            Self::Output(_, room) => *room as usize,
+            Self::Line(_) => 0,
+        }
+    }
+}
+
 impl Way {
     fn take(&mut self, item: &Item) -> io::Result<()> {
-        match (self, item) {
-            (Self::Carrier { carrier, whose }, Item::Output(masked, _)) => carrier.carry(*whose, masked),
-            (Self::Carrier { carrier, .. }, Item::Line(masked)) => carrier.carry(Whose::Agent, masked),
-            (Self::File { file, at_line_start }, Item::Output(masked, _)) => {
-                write_lines(file, masked.bytes(), at_line_start)
-            }
-            (Self::File { file, at_line_start }, Item::Line(masked)) => {
+        let Self { file, at_line_start } = self;
+        match item {
+            Item::Output(masked, _) => write_lines(file, masked.bytes(), at_line_start),
+            Item::Line(masked) => {
                 let fresh = at_line_start.load(Ordering::Relaxed);
                 let before: &[u8] = if fresh { b"" } else { b"\n" };
                 // In one write, so that no byte of the other stream comes between.
@@ -160,38 +200,63 @@ fn write_lines(file: &mut File, bytes: &[u8], at_line_start: &AtomicBool) -> io:
     })
 }
 
-struct Writer {
+struct Writer<C> {
     /// `None` once a write has failed: everything after it is dropped.
     way: Option<Way>,
     shared: Arc<Shared>,
+    closed: Option<C>,
 }
 
-impl Writer {
-    fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>, closed: impl FnOnce()) {
-        let mut closed = Some(closed);
+impl<C: FnOnce()> Writer<C> {
+    fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) {
         while let Some(item) = items.blocking_recv() {
-            if self.write(&item).is_none()
-                && let Some(closed) = closed.take()
-            {
-                closed();
+            if let Some(way) = &mut self.way {
+                match (way.take(&item), &item) {
+                    (Ok(()), Item::Output(masked, _)) => self.shared.count(masked),
+                    (Ok(()), Item::Line(_)) => {}
+                    (Err(_), _) => {
+                        self.way = None;
+                        self.closed.take().into_iter().for_each(|closed| closed());
+                    }
+                }
             }
-            if let Item::Output(_, room) = item {
-                self.shared.room.add_permits(room as usize);
+            self.shared.deal_with(1, item.room());
+        }
+    }
+}
+
+struct Carrying<C> {
+    /// `None` once he takes no more: everything after it is dropped.
+    carrier: Option<Arc<dyn Carrier>>,
+    whose: Whose,
+    shared: Arc<Shared>,
+    closed: Option<C>,
+}
+
+impl<C: FnOnce()> Carrying<C> {
+    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) {
+        let mut items_at_once = Vec::new();
+        while items.recv_many(&mut items_at_once, AT_ONCE).await > 0 {
+            let pieces: Vec<(Whose, &Masked)> = items_at_once.iter().map(|item| self.piece(item)).collect();
+            if let Some(carrier) = &self.carrier {
+                if carrier.carry(&pieces).await.is_ok() {
+                    let outputs = pieces.iter().filter(|(whose, _)| *whose != Whose::Agent);
+                    outputs.for_each(|(_, masked)| self.shared.count(masked));
+                } else {
+                    self.carrier = None;
+                    self.closed.take().into_iter().for_each(|closed| closed());
+                }
             }
-            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.shared.dealt_with.notify_waiters();
+            let room = items_at_once.iter().map(Item::room).sum();
+            self.shared.deal_with(items_at_once.len() as u64, room);
+            items_at_once.clear();
         }
     }
 
-    /// `None` where nobody reads.
-    fn write(&mut self, item: &Item) -> Option<()> {
-        if self.way.as_mut()?.take(item).is_err() {
-            self.way = None;
-            return None;
+    fn piece<'a>(&self, item: &'a Item) -> (Whose, &'a Masked) {
+        match item {
+            Item::Output(masked, _) => (self.whose, masked),
+            Item::Line(masked) => (Whose::Agent, masked),
         }
-        if let Item::Output(masked, _) = item {
-            self.shared.written.fetch_add(masked.bytes().len() as u64, Ordering::Relaxed);
-        }
-        Some(())
     }
 }

@@ -2,6 +2,7 @@
 //! worker, so that the process needs neither. It may not even be allowed to read them.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,36 @@ pub struct Job {
     /// Whether it tells of each phase: each wakes the worker, which otherwise shows none.
     pub phases: bool,
     /// The worker's environment; `KUBESTEP_…` and what else is the worker's own is left out.
-    environment: Vec<(OsString, OsString)>,
+    environment: Vec<(Text, Text)>,
+}
+
+/// A name or a value; nearly all are text, which JSON says shortest.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<OsString> for Text {
+    fn from(text: OsString) -> Self {
+        text.into_string().map_or_else(|text| Self::Bytes(text.into_vec()), Self::Text)
+    }
+}
+
+impl From<Text> for OsString {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Text(text) => text.into(),
+            Text::Bytes(bytes) => Self::from_vec(bytes),
+        }
+    }
+}
+
+impl Text {
+    fn is(&self, other: &str) -> bool {
+        matches!(self, Self::Text(text) if text == other)
+    }
 }
 
 impl Job {
@@ -34,20 +64,21 @@ impl Job {
         Self {
             settings,
             phases,
-            environment: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            environment: kept.map(|(name, value)| (name.clone().into(), value.clone().into())).collect(),
         }
     }
 
     /// Sets a variable, or takes it away.
     pub fn set(&mut self, name: &str, value: Option<OsString>) {
-        self.environment.retain(|(known, _)| known.as_os_str() != name);
-        self.environment.extend(value.map(|value| (name.into(), value)));
+        self.environment.retain(|(known, _)| !known.is(name));
+        self.environment.extend(value.map(|value| (Text::Text(name.into()), value.into())));
     }
 
     /// The parts.
     #[must_use]
     pub fn into_parts(self) -> (Settings, Environment) {
-        (self.settings, self.environment.into_iter().collect())
+        let environment = self.environment.into_iter().map(|(name, value)| (name.into(), value.into()));
+        (self.settings, environment.collect())
     }
 }
 
@@ -58,10 +89,11 @@ mod tests {
     use crate::settings::{Environment, Settings};
     use clap::Parser;
     use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
 
     #[test]
     fn a_job_survives_its_way_and_leaves_out_what_is_the_workers() {
-        let environment: Environment = [
+        let mut environment: Environment = [
             ("PATH", "/bin"),
             ("KUBESTEP_MASK", "[x]"),
             ("NOTIFY_SOCKET", "/run/notify"),
@@ -69,6 +101,8 @@ mod tests {
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)))
         .into();
+        let no_text = OsString::from_vec(b"\xff=".to_vec());
+        environment.insert("OTHER".into(), no_text.clone());
         let Command::Run(run) = Arguments::parse_from(["kubestep", "run", "-"]).command else {
             unreachable!("a run")
         };
@@ -80,6 +114,7 @@ mod tests {
         let (settings, environment) = serde_json::from_slice::<Job>(&text).expect("JSON").into_parts();
         assert_eq!((settings.mask.as_str(), settings.work_root.as_path()), ("[x]", "/tmp/a".as_ref()));
         let names: Vec<_> = environment.keys().collect();
-        assert_eq!(names, ["HOME", "PATH"]);
+        assert_eq!(names, ["HOME", "OTHER", "PATH"]);
+        assert_eq!(environment.get("OTHER".as_ref() as &std::ffi::OsStr), Some(&no_text));
     }
 }
