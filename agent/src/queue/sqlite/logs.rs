@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::acts::row;
 use super::due::boot;
@@ -28,12 +28,16 @@ impl Store {
 
     pub(super) fn append(&mut self, lease: &Lease, at: u64, frames: &[LogFrame]) -> Result<u64, StoreError> {
         let now = self.clock.now();
-        let row = row(&self.database, &lease.id)?;
-        let good = "SELECT state IN ('claimed', 'running') AND lease_until > ?2 AND lease_boot = ?3 FROM step
-            WHERE number = ?1";
-        let mut good = self.database.prepare_cached(good)?;
-        let good: bool = good.query_row(params![row.number, boot(&now), &*now.boot_id], |row| row.get(0))?;
-        if !good || row.epoch != lease.epoch {
+        let mut step = self.database.prepare_cached(
+            "SELECT number, epoch = ?2 AND state IN ('claimed', 'running') AND lease_until > ?3 AND lease_boot = ?4
+            FROM step WHERE id = ?1",
+        )?;
+        let step = step
+            .query_row(params![lease.id.as_str(), lease.epoch, boot(&now), &*now.boot_id], |row| {
+                Ok((row.get(0)?, row.get::<_, Option<bool>>(1)?))
+            });
+        let (number, good) = step.optional()?.ok_or_else(|| StoreError::unknown(&lease.id))?;
+        if good != Some(true) {
             return Err(QueueError::LeaseOver(lease.id.clone()).into());
         }
         let mut text = Vec::new();
@@ -42,7 +46,7 @@ impl Store {
         }
         let mut options = OpenOptions::new();
         let mut file =
-            options.append(true).create(true).mode(0o600).open(self.log_file(row.number, row.epoch))?;
+            options.append(true).create(true).mode(0o600).open(self.log_file(number, lease.epoch))?;
         let expected = file.metadata()?.len();
         if at != expected {
             return Err(QueueError::LogAt { expected }.into());
