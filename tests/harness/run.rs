@@ -245,10 +245,14 @@ impl Reader {
     }
 }
 
-/// The first child of a process' first thread.
+/// The children of a process' first thread.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 pub(crate) fn first_child(pid: i32) -> i32 {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it lives");
-    children.split_whitespace().next().expect("it has a child").parse().expect("a pid")
+    *children(pid).first().expect("it has a child")
 }
 
 impl Running {

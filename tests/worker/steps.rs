@@ -1,14 +1,15 @@
 //! Steps that a worker runs: which, as whom, and what is told of them.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kubestep::outcome::Reason;
 use kubestep::queue::{LogStream, Needs, State};
 use rustix::process::Signal;
 
-use super::{Place, envelope};
+use super::{Place, SOON, envelope};
 use crate::harness::cluster::cluster;
-use crate::harness::run::names_in;
+use crate::harness::run::{children, eventually, names_in, signal_pid};
 use crate::harness::{Run, step};
 
 #[test]
@@ -212,4 +213,28 @@ fn settings_are_printed_with_where_they_come_from_and_wrong_ones_are_refused() {
     let told = String::from_utf8(unfit.stderr).expect("text");
     assert_eq!(unfit.status.code(), Some(69), "{told}");
     assert!(told.contains("no step can run here") && told.contains("kubectl"), "{told}");
+}
+
+#[test]
+fn a_process_that_waits_for_a_step_is_replaced_when_it_dies_and_ends_with_the_worker() {
+    let place = Place::new();
+    let mut worker = place.worker(&["--slots", "1"]);
+    let waiting = |why: &str, not: Option<i32>| {
+        let mut found = None;
+        eventually(why, SOON, || {
+            found = children(worker.pid()).into_iter().find(|pid| Some(*pid) != not);
+            found.is_some()
+        });
+        found.expect("one")
+    };
+    place.submit("a", &step("echo ran"));
+    assert_eq!(place.ended("a").reason, Reason::Completed);
+    let first = waiting("one waits after a step", None);
+    signal_pid(first, Signal::KILL);
+    place.submit("b", &step("echo ran"));
+    assert_eq!(place.ended("b").reason, Reason::Completed);
+    let second = waiting("another one waits", Some(first));
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.code(), Some(0));
+    eventually("it ends with the worker", SOON, || !Path::new(&format!("/proc/{second}")).exists());
 }

@@ -24,7 +24,14 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// The most that is read at once, in bytes.
 const CHUNK: usize = 128 * 1024;
 
-/// A step's process.
+/// A step's process that has been told nothing yet. Dropping it kills it.
+pub(super) struct Blank {
+    process: Process,
+    pid: i32,
+    socket: StdUnixStream,
+}
+
+/// A step's process. Dropping it kills it, and its supervisor then ends the tree.
 pub(super) struct Child {
     process: Process,
     pid: i32,
@@ -42,18 +49,12 @@ pub(super) enum Said {
     Gone(Option<io::Error>),
 }
 
-impl Child {
-    /// Starts `program __step`, which is this program. Its log goes to `frames`, all else to `said`. Dropping it kills
-    /// the process, whose supervisor then ends the tree.
+impl Blank {
+    /// Starts `program __step`, which is this program.
     ///
     /// # Errors
     /// What the operating system says.
-    pub(super) fn start(
-        program: &Path,
-        user: Option<&StepUser>,
-        frames: Frames,
-        said: mpsc::UnboundedSender<Said>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(program: &Path, user: Option<&StepUser>) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         let mut command = Command::new(program);
         // A terminal's keys are for the worker, which knows what to do about its steps.
@@ -67,7 +68,26 @@ impl Child {
         let process = command.spawn()?;
         let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
         ours.set_nonblocking(true)?;
-        let (reader, writer) = UnixStream::from_std(ours)?.into_split();
+        Ok(Self { process, pid, socket: ours })
+    }
+
+    /// Whether it still waits.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+}
+
+impl Child {
+    /// Makes a step's process of it. Its log goes to `frames`, all else to `said`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn begin(
+        Blank { process, pid, socket }: Blank,
+        frames: Frames,
+        said: mpsc::UnboundedSender<Said>,
+    ) -> io::Result<Self> {
+        let (reader, writer) = UnixStream::from_std(socket)?.into_split();
         let (orders, received) = mpsc::unbounded_channel();
         tokio::spawn(write(writer, received));
         tokio::spawn(read(reader, frames, said));

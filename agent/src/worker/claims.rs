@@ -69,7 +69,9 @@ impl Claims {
         loop {
             let is_open = *drain.borrow_and_update() == Drain::Open;
             let wants = is_open && self.bounds.steps.is_none_or(|most| self.done < most);
+            self.shared.standby.want(wants);
             if !wants {
+                self.shared.standby.clear();
                 self.shared.status.draining();
                 // What was about to be claimed is given back.
                 claim = None;
@@ -80,7 +82,12 @@ impl Claims {
                 claim = Some(self.claim(Duration::ZERO));
             }
             match self.next(&mut claim, &mut drain).await {
-                Event::Turn => self.shared.status.turn(),
+                Event::Turn => {
+                    self.shared.status.turn();
+                    if self.running.is_empty() {
+                        self.shared.standby.clear();
+                    }
+                }
                 Event::Claimed(Ok(claimed)) => {
                     claim = None;
                     self.backoff.reset();

@@ -1,7 +1,7 @@
 //! The worker: takes steps from a queue, runs each in a process of its own, and tells the queue how it ended.
 //!
 //! `claims` takes steps and gives each a slot; `slot` has one step from its claim to its ending, with `child` (its
-//! process), `upload` (its log) and `lease`; `drain` is how a worker ends. `frames` is what worker and process say to each
+//! process), `upload` (its log) and `lease`; `standby` has the processes of steps to come; `drain` is how a worker ends. `frames` is what worker and process say to each
 //! other, `job` how a step is to be run there, `seat` and `users` what a slot has of its own. `preflight` says which steps
 //! this machine can run, `speak` what is told of it all.
 //!
@@ -24,6 +24,7 @@ pub mod ready;
 pub mod seat;
 mod slot;
 mod speak;
+mod standby;
 pub mod status;
 mod upload;
 pub mod users;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 use self::drain::{Drain, Wish};
 use self::seat::{Seat, Template};
 use self::speak::Speaker;
+use self::standby::Standby;
 use self::status::Status;
 use crate::log::{Level, Log};
 use crate::queue::{Claimer, Queue};
@@ -78,7 +80,7 @@ pub struct Bounds {
 /// What all parts of a worker share.
 struct Shared {
     queue: Arc<dyn Queue>,
-    program: PathBuf,
+    standby: Standby,
     template: watch::Receiver<Template>,
     drain: watch::Receiver<Drain>,
     status: Status,
@@ -93,7 +95,7 @@ impl Worker {
         let slots = self.seats.len();
         let shared = Arc::new(Shared {
             queue: self.queue,
-            program: self.program,
+            standby: Standby::new(self.program, slots),
             template: self.template,
             drain,
             status: self.status,

@@ -113,7 +113,8 @@ impl Step<'_> {
         };
         let (frames, log) = upload::channel();
         let (sender, said) = mpsc::unbounded_channel();
-        let child = match Child::start(&self.shared.program, seat.user(), frames, sender) {
+        let blank = self.shared.standby.take(seat.user());
+        let child = match blank.and_then(|blank| Child::begin(blank, frames, sender)) {
             Ok(child) => child,
             Err(error) => return Some(failed(format!("the step's process cannot be started: {error}"))),
         };
@@ -129,7 +130,7 @@ impl Step<'_> {
         let (news, heard) = mpsc::unbounded_channel();
         self.watch(&child, news);
         let pid = child.pid();
-        let (result, is_ours) = self.hear(child, said, heard).await;
+        let (result, is_ours) = self.hear(child, seat, said, heard).await;
         if result.is_err() {
             self.settle(seat, pid).await;
         }
@@ -161,6 +162,7 @@ impl Step<'_> {
     async fn hear(
         &mut self,
         mut child: Child,
+        seat: &Seat,
         mut said: mpsc::UnboundedReceiver<Said>,
         mut heard: mpsc::UnboundedReceiver<News>,
     ) -> (Result<Ending, String>, bool) {
@@ -171,7 +173,10 @@ impl Step<'_> {
             tokio::select! {
                 word = said.recv() => match word {
                     Some(Said::Phase(name)) => tracing::debug!("{}: {name}", self.about.id),
-                    Some(Said::Result(ending)) => result = Some(*ending),
+                    Some(Said::Result(ending)) => {
+                        result = Some(*ending);
+                        self.shared.standby.prepare(seat.user());
+                    }
                     Some(Said::Gone(fault)) => break fault,
                     None => break None,
                 },
