@@ -1,10 +1,12 @@
 //! What is seen of a worker from outside while it works: its address, its metrics, and what systemd hears.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use kubestep::outcome::Reason;
 use kubestep::queue::{LogStream, State};
@@ -219,15 +221,19 @@ fn systemd_hears_when_a_worker_is_ready_reloads_stops_and_lives_and_no_script_ca
     let socket = place.folder().join("notify");
     let systemd = UnixDatagram::bind(&socket).expect("a socket");
     systemd.set_read_timeout(Some(SOON)).expect("a bound");
+    let heard = RefCell::new(Vec::<String>::new());
+    // What was said before the word that is waited for is not lost: a step may begin before the first WATCHDOG=1.
     let hear = |wanted: &str| {
-        let mut bytes = [0; 1024];
+        let (mut heard, until) = (heard.borrow_mut(), Instant::now() + SOON);
         loop {
+            if let Some(at) = heard.iter().position(|word| word.starts_with(wanted)) {
+                return heard.remove(at);
+            }
+            assert!(Instant::now() < until, "{wanted} was not said, but {heard:?}");
+            let mut bytes = [0; 1024];
             let size =
                 systemd.recv(&mut bytes).unwrap_or_else(|error| panic!("{wanted} was not said: {error}"));
-            let word = String::from_utf8_lossy(&bytes[..size]).into_owned();
-            if word.starts_with(wanted) {
-                return word;
-            }
+            heard.push(String::from_utf8_lossy(&bytes[..size]).into_owned());
         }
     };
     let go = place.folder().join("go");
@@ -249,6 +255,7 @@ fn systemd_hears_when_a_worker_is_ready_reloads_stops_and_lives_and_no_script_ca
     place.wait_for("a", "ready\n");
     worker.signal(Signal::TERM);
     hear("STOPPING=1");
+    heard.borrow_mut().clear();
     hear("WATCHDOG=1");
     std::fs::write(&go, "").expect("written");
     assert_eq!(worker.code(), Some(0));

@@ -31,7 +31,7 @@ fn worker() {
     std::io::stdin().read_line(&mut folder).expect("a line");
     let folder = Path::new(folder.trim());
     if !folder.is_absolute() {
-        drop(writeln!(std::io::stderr(), "skipped: only another test starts it"));
+        drop(writeln!(std::io::stderr(), "nothing to do: another test starts this one"));
         return;
     }
     let mut store = Store::open(&folder.join("queue"), fast_clock()).expect("a queue");
