@@ -9,6 +9,7 @@ use rusqlite::types::Type;
 use rusqlite::{Error, OptionalExtension, Transaction, named_params, params};
 
 use super::due::{admit, back, boot, end, promote, settle, wall};
+use super::logs::ShortLog;
 use super::schema::SINCE;
 use super::store::{Store, StoreError};
 use crate::queue::clock::Moment;
@@ -137,7 +138,7 @@ impl Store {
     }
 
     pub(super) fn finish(&mut self, lease: &Lease, ending: &Ending) -> Result<Finished, StoreError> {
-        self.keep_log(lease)?;
+        let log = self.keep_log(lease)?;
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
@@ -150,6 +151,7 @@ impl Store {
             return if repeated { Ok(finished) } else { Err(lease_over(lease)) };
         }
         let row = held(row, lease)?;
+        let number = row.number;
         let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
             AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
         let wanted = ending.is_failure() && !row.cancel;
@@ -161,7 +163,11 @@ impl Store {
             end(&change, row.number, ending, &now)?;
             Finished::Ended
         };
+        if let Some(log) = &log {
+            log.keep(&change, number, lease)?;
+        }
         change.commit()?;
+        log.iter().for_each(ShortLog::leave_file);
         self.wake();
         Ok(finished)
     }

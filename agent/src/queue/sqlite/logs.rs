@@ -1,20 +1,46 @@
 //! The logs: a file for each claim of a step, in which only that claim's holder writes, so that nothing a stale worker
-//! says gets between the lines of the one that came after it.
+//! says gets between the lines of the one that came after it. A short one moves into the database with its ending.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::acts::row;
 use super::due::boot;
 use super::store::{Store, StoreError};
 use crate::queue::{Lease, LogChunk, LogFrame, LogPosition, MAX_FRAME, QueueError, State, StepId, frames};
 
+/// A log of so many bytes is short.
+const SHORT: u64 = 16 * 1024;
+
 /// No frame in a log is longer.
 const LONGEST: usize = MAX_FRAME + 16;
+
+/// A log that is kept with its ending.
+pub(super) struct ShortLog {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl ShortLog {
+    /// In the transaction that tells the ending.
+    pub(super) fn keep(&self, change: &Transaction<'_>, number: i64, lease: &Lease) -> rusqlite::Result<()> {
+        change.prepare_cached("INSERT INTO log (step, epoch, log) VALUES (?1, ?2, ?3)")?.execute(params![
+            number,
+            lease.epoch,
+            self.bytes
+        ])?;
+        Ok(())
+    }
+
+    /// When that is on the disk. A file that stays is not read any more, and goes with its step.
+    pub(super) fn leave_file(&self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
 
 impl Store {
     fn log_file(&self, number: i64, epoch: u64) -> PathBuf {
@@ -59,17 +85,25 @@ impl Store {
         Ok(at + text.len() as u64)
     }
 
-    /// Before the ending is told: who sees it sees the whole log, after a loss of power, too.
-    pub(super) fn keep_log(&self, lease: &Lease) -> Result<(), StoreError> {
+    /// Before the ending is told: who sees it sees the whole log, after a loss of power, too. One that is short is given
+    /// instead, to be kept with the ending.
+    pub(super) fn keep_log(&self, lease: &Lease) -> Result<Option<ShortLog>, StoreError> {
         let number = row(&self.database, &lease.id)?.number;
-        match File::open(self.log_file(number, lease.epoch)) {
-            Ok(file) => {
-                self.can_sync(file.metadata()?.len())?;
-                Ok(file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error.into()),
+        let path = self.log_file(number, lease.epoch);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let size = file.metadata()?.len();
+        if size <= SHORT {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            return Ok(Some(ShortLog { path, bytes }));
         }
+        self.can_sync(size)?;
+        file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?;
+        Ok(None)
     }
 
     pub(super) fn log(&self, id: &StepId, from: LogPosition, most: usize) -> Result<LogChunk, StoreError> {
@@ -77,7 +111,7 @@ impl Store {
         let row = row(&self.database, id)?;
         let mut at = if from.epoch == 0 { LogPosition { epoch: 1, offset: 0 } } else { from };
         loop {
-            let (found, size) = frames(&self.read(row.number, at, most)?);
+            let (found, size) = frames(&self.read(row.number, at, most.max(LONGEST))?);
             at.offset += size as u64;
             let last = at.epoch >= row.epoch;
             if size > 0 || last {
@@ -88,17 +122,30 @@ impl Store {
         }
     }
 
-    fn read(&self, number: i64, at: LogPosition, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&self, number: i64, at: LogPosition, most: usize) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.read_short(number, at, most)? {
+            return Ok(bytes);
+        }
         let mut bytes = Vec::new();
         match File::open(self.log_file(number, at.epoch)) {
             Ok(mut file) => {
                 file.seek(SeekFrom::Start(at.offset))?;
-                file.take(most.max(LONGEST) as u64).read_to_end(&mut bytes)?;
+                file.take(most as u64).read_to_end(&mut bytes)?;
                 Ok(bytes)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(bytes),
-            Err(error) => Err(error),
+            // It may have moved between the two looks.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(self.read_short(number, at, most)?.unwrap_or_default())
+            }
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn read_short(&self, number: i64, at: LogPosition, most: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let (begin, most) = (at.offset.saturating_add(1), most as u64);
+        let part = "SELECT substr(log, ?3, ?4) FROM log WHERE step = ?1 AND epoch = ?2";
+        let mut part = self.database.prepare_cached(part)?;
+        Ok(part.query_row(params![number, at.epoch, begin, most], |row| row.get(0)).optional()?)
     }
 
     /// Removes the logs of steps that are gone, of those before a crash, too.

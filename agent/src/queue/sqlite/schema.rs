@@ -12,7 +12,7 @@ pub(super) const APPLICATION: i32 = 0x6b75_6271;
 pub(super) const SINCE: &str = "max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0))";
 
 /// Each brings the tables from its index to the next version. One that has been released is never changed.
-pub(super) const MIGRATIONS: [&str; 3] = ["
+pub(super) const MIGRATIONS: [&str; 4] = ["
     -- What steps need of their worker; few rows, so that a claim asks for those it meets.
     CREATE TABLE needs (number INTEGER PRIMARY KEY, needs TEXT NOT NULL UNIQUE) STRICT;
     -- Times are milliseconds: of the wall since 1970, of a lease since the boot that `lease_boot` names.
@@ -100,6 +100,14 @@ pub(super) const MIGRATIONS: [&str; 3] = ["
         WHERE state = 'queued';
     CREATE INDEX early ON step (not_before, number, pool) WHERE state = 'waiting';
     CREATE INDEX keyed ON step (key, state, number, pool) WHERE key IS NOT NULL AND state <> 'ended';
+", "
+    -- The log of a claim that has ended, where it is short: it comes on the disk with its ending, which syncs once then.
+    CREATE TABLE log (
+        step INTEGER NOT NULL REFERENCES step (number) ON DELETE CASCADE,
+        epoch INTEGER NOT NULL,
+        log BLOB NOT NULL,
+        PRIMARY KEY (step, epoch)
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// Sets the connection up, and brings the tables to this program's version.

@@ -3,6 +3,7 @@
 mod depth;
 mod executor;
 mod killed;
+mod logs;
 
 use std::collections::BTreeSet;
 use std::fs;
