@@ -47,6 +47,10 @@ impl Events {
     /// at once.
     pub(super) fn next(&mut self, until: Option<Instant>) -> Option<Event> {
         loop {
+            // First, so that processes that end without pause hold up no kill.
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return None;
+            }
             if self.orders.as_ref().is_some_and(|orders| !orders.buffer().is_empty()) {
                 return Some(self.order());
             }
@@ -61,9 +65,6 @@ impl Events {
             }
             if orders {
                 return Some(self.order());
-            }
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return None;
             }
         }
     }

@@ -26,7 +26,6 @@ use super::control::{Command, Order, Preparation, Report};
 use super::events::{Event, Events, Reaped, reap};
 use super::members::Members;
 use super::method::{Choice, Method};
-
 use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
 use crate::workspace::{Folders, Tenant, remains};
