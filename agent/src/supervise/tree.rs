@@ -2,7 +2,8 @@
 //!
 //! It makes and alone removes the workspace, runs the script in a process group and a session without a
 //! terminal, and outlives the agent for as long as it takes to leave nothing behind: end of file on the control
-//! socket means that the agent is dead. It has no runtime, and one thread.
+//! socket means that the agent is dead. It has no runtime, and one thread as long as the script is
+//! short and alone.
 //!
 //! Descriptors: 0 is the control socket, 1 and 2 are the script's pipes. All three are replaced by /dev/null as
 //! soon as they are handed on, so that the pipes end with the script and not with the supervisor.
@@ -22,7 +23,7 @@ use rustix::process::{Pid, Resource, Rlimit};
 
 use super::aftermath;
 use super::cgroup::{self, Cgroup};
-use super::control::{Command, Order, Preparation, Report};
+use super::control::{Command, Left, Order, Preparation, Report};
 use super::events::{Event, Events, Reaped, reap};
 use super::members::Members;
 use super::method::{Choice, Method};
@@ -30,7 +31,7 @@ use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
 use crate::workspace::{Folders, Tenant, remains};
 
-/// A script that ends sooner gets no cgroup: making one costs more than such a script.
+/// A script that ends sooner gets no thread and no cgroup: making one costs more than such a script.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// How long the end of a supervisor waits for its removal of what others left.
@@ -62,8 +63,8 @@ pub fn seal() -> io::Result<()> {
 /// What is to be done at a moment of its own.
 #[derive(Clone, Copy)]
 enum Due {
-    /// The script has lived long enough to be moved into a cgroup.
-    Adopt,
+    /// The script has lived long enough for a thread that reaps, and to be moved into a cgroup.
+    Settle,
     /// The next round of a kill that has gone on since then.
     Kill(Instant),
 }
@@ -116,7 +117,11 @@ impl Tree {
                 Some(Event::Order(Order::Close)) => return self.close(),
                 Some(Event::Order(order)) => self.obey(order)?,
                 Some(Event::Ends) => self.look_for_ends()?,
-                Some(Event::CgroupEmpty) => self.now_empty()?,
+                Some(Event::ScriptEnded { exit, alone }) => {
+                    let left = if alone { Left::default() } else { self.members.left() };
+                    self.say(&Report::Exited(exit, left))?;
+                }
+                Some(Event::Empty) => self.now_empty()?,
             }
         }
     }
@@ -124,22 +129,19 @@ impl Tree {
     /// Tells who has ended, the script or all of its tree.
     fn look_for_ends(&mut self) -> io::Result<()> {
         let Some(script) = self.script.filter(|_| !self.empty) else { return Ok(()) };
-        let Reaped { script, all } = reap(script);
-        // A process that was given to another parent, such as the init of a pid namespace, is in the cgroup still.
-        let inhabited = self.planned_cgroup().filter(Cgroup::is_populated);
-        let is_over = all && inhabited.is_none();
-        match script {
-            Some(exit) if is_over => {
-                (self.empty, self.due) = (true, None);
-                return self.say(&Report::Over(exit, self.method()));
-            }
-            Some(exit) => self.say(&Report::Exited(exit, self.members.left()))?,
-            None => {}
+        let Reaped { script: Some(exit), all } = reap(script) else { return Ok(()) };
+        if all && !self.planned_cgroup().is_some_and(|cgroup| cgroup.is_populated()) {
+            (self.empty, self.due) = (true, None);
+            return self.say(&Report::Over(exit, self.method()));
         }
-        match inhabited {
-            Some(cgroup) if all => self.events.expect_empty(cgroup),
-            _ if is_over => self.now_empty(),
-            _ => Ok(()),
+        self.say(&Report::Exited(exit, self.members.left()))?;
+        self.reap_beside();
+        Ok(())
+    }
+
+    fn reap_beside(&mut self) {
+        if let Some(script) = self.script {
+            self.events.reap_beside(script, self.planned_cgroup());
         }
     }
 
@@ -224,9 +226,7 @@ impl Tree {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         (self.script, self.empty) = (Some(pid), false);
-        if self.choice == Choice::Auto && self.planned_cgroup().is_some() {
-            self.due = Some((Instant::now() + MOMENT, Due::Adopt));
-        }
+        self.due = Some((Instant::now() + MOMENT, Due::Settle));
         Ok(pid)
     }
 
@@ -242,7 +242,8 @@ impl Tree {
 
     fn do_what_is_due(&mut self) -> io::Result<()> {
         match self.due.take() {
-            Some((_, Due::Adopt)) => {
+            Some((_, Due::Settle)) => {
+                self.reap_beside();
                 self.adopt();
                 Ok(())
             }
@@ -253,7 +254,7 @@ impl Tree {
 
     /// Moves the tree into its cgroup. Where none can be made, it is held together by its descent as before.
     fn adopt(&mut self) {
-        let Some(cgroup) = self.planned_cgroup() else { return };
+        let Some(cgroup) = self.planned_cgroup().filter(|_| self.choice == Choice::Auto) else { return };
         if cgroup.create().is_ok() {
             self.members.adopt_into(&cgroup);
             self.members.set_cgroup(cgroup);
@@ -266,6 +267,7 @@ impl Tree {
             self.due = None;
             return self.say(&Report::Survived(self.method(), self.members.left()));
         }
+        self.reap_beside();
         let pause = self.members.kill();
         self.due = Some((Instant::now() + pause, Due::Kill(since)));
         Ok(())
@@ -308,6 +310,9 @@ impl Tree {
     /// Kills until nobody is left, or the patience is over.
     fn end_tree(&mut self) {
         let end = Instant::now() + KILL_PATIENCE;
+        if !self.empty {
+            self.reap_beside();
+        }
         while !self.empty && Instant::now() < end {
             let pause = self.members.kill();
             let round = Instant::now() + pause;
@@ -316,9 +321,8 @@ impl Tree {
             {
                 // The agent is gone, or asks for no more than this; whoever is not told now is not told.
                 match event {
-                    Event::Ends => drop(self.look_for_ends()),
-                    Event::CgroupEmpty => self.empty = true,
-                    Event::Order(_) | Event::AgentGone => {}
+                    Event::Empty => self.empty = true,
+                    Event::Ends | Event::ScriptEnded { .. } | Event::Order(_) | Event::AgentGone => {}
                 }
             }
         }
