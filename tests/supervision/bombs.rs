@@ -1,5 +1,6 @@
 //! Processes that multiply, or that never stay: each ends itself after some seconds, should nobody do it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -16,7 +17,11 @@ const BOMB: &str = "perl -MPOSIX -e '$SIG{TERM} = \"IGNORE\"; $SIG{CHLD} = \"IGN
     for (1 .. DOUBLINGS) { fork; POSIX::setsid() } \
     while (time < $end) { my $pid = fork; exit if $pid; POSIX::setsid(); select undef, undef, undef, PAUSE }' &";
 
+/// One at a time: beside a thousand processes, nobody else has the time that it is given.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn is_beaten(bomb: &str, way: Way, name: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mark = marker();
     let payload = with_mark(&step(&format!("{bomb}\nsleep 0.5; echo ready; sleep 60")), &mark);
     let mut running =

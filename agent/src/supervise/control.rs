@@ -87,8 +87,6 @@ pub(super) enum Report {
     /// The script's pid, which is its process group's too.
     Spawned(i32),
     NotSpawned(String),
-    /// The script and all that it started are gone, at once.
-    Over(Exit, Method),
     /// The script is over; these of its tree are not.
     Exited(Exit, Left),
     /// The script and all that it started are gone.

@@ -5,7 +5,6 @@ pub mod aftermath;
 pub mod call;
 mod cgroup;
 mod control;
-mod events;
 mod leaving;
 mod members;
 mod method;
@@ -15,6 +14,7 @@ mod process;
 mod running;
 mod state;
 pub mod tree;
+mod wait;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -261,10 +261,6 @@ impl Supervisor {
     /// Notes what a report says, and gives what it means.
     fn hear(&mut self, report: Option<Report>) -> Event {
         match report {
-            Some(Report::Over(exit, method)) => {
-                self.tree.method = Some(method);
-                Event::Over(exit)
-            }
             Some(Report::Exited(exit, left)) => {
                 self.tree.leftovers = left;
                 Event::Exited(exit)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Running ── exited, stop ──▶ Ending ── grace over, second stop ──▶ Killing ── empty, survived ──▶ Over
-//!    └───────── over, lost ──────┴─────── over, empty, lost ────────────┴─── over, lost, silent ──▶ Over
+//!    └─────────── lost ──────────┴───────── empty, lost ────────────────┴────── lost, silent ─────▶ Over
 //! ```
 //! A stop leads to an exit or, when its grace is over, to a kill; a second INT or TERM kills now, and so does the end of
 //! a lease; the first reason is the one told; nothing is signalled after the end.
@@ -49,8 +49,6 @@ pub(super) enum Event {
     Stop(StopReason),
     /// The script itself ended; others of its tree may live.
     Exited(Exit),
-    /// The script itself ended, and no process of the tree is left.
-    Over(Exit),
     /// No process of the tree is left.
     Empty,
     /// The supervisor has killed as long as it is patient, and processes are left.
@@ -141,16 +139,6 @@ enum Cause {
     Stop { reason: StopReason, exit: Option<Exit> },
 }
 
-impl Cause {
-    /// The same, now that the script has ended.
-    fn with(self, exit: Exit) -> Self {
-        match self {
-            Self::Script(exit) => Self::Script(exit),
-            Self::Stop { reason, .. } => Self::Stop { reason, exit: Some(exit) },
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -176,7 +164,6 @@ impl Life {
             (_, Phase::Over) => Action::Nothing,
             (Event::Stop(reason), _) => self.stop(reason),
             (Event::Exited(exit), _) => self.exited(exit),
-            (Event::Over(exit), phase) => self.over(exit, phase),
             (Event::GraceOver, Phase::Ending(cause)) => self.kill(cause),
             (Event::Empty, Phase::Ending(cause)) => self.finish(cause, Fate::Ended),
             (Event::Empty, Phase::Killing(cause)) => self.finish(cause, Fate::Killed),
@@ -204,26 +191,20 @@ impl Life {
     }
 
     fn exited(&mut self, exit: Exit) -> Action {
+        let with_exit = |cause| match cause {
+            Cause::Script(exit) => Cause::Script(exit),
+            Cause::Stop { reason, .. } => Cause::Stop { reason, exit: Some(exit) },
+        };
         match self.phase {
             Phase::Running => {
                 self.phase = Phase::Ending(Cause::Script(exit));
                 return Action::Terminate;
             }
-            Phase::Ending(cause) => self.phase = Phase::Ending(cause.with(exit)),
-            Phase::Killing(cause) => self.phase = Phase::Killing(cause.with(exit)),
+            Phase::Ending(cause) => self.phase = Phase::Ending(with_exit(cause)),
+            Phase::Killing(cause) => self.phase = Phase::Killing(with_exit(cause)),
             Phase::Over => {}
         }
         Action::Nothing
-    }
-
-    /// There is nobody to tell to end.
-    fn over(&mut self, exit: Exit, phase: Phase) -> Action {
-        match phase {
-            Phase::Running => self.finish(Cause::Script(exit), Fate::Ended),
-            Phase::Ending(cause) => self.finish(cause.with(exit), Fate::Ended),
-            Phase::Killing(cause) => self.finish(cause.with(exit), Fate::Killed),
-            Phase::Over => Action::Nothing,
-        }
     }
 
     fn kill(&mut self, cause: Cause) -> Action {
@@ -259,14 +240,13 @@ mod tests {
     const EXIT: Exit = Exit::Code(3);
 
     /// Every event; of the reasons to stop, one for each way in which they differ.
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 11] = [
         Event::Stop(StopReason::TimedOut),
         Event::Stop(StopReason::OutputLimit),
         Event::Stop(StopReason::LeaseOver),
         Event::Stop(StopReason::Interrupt),
         Event::Stop(StopReason::Terminate),
         Event::Exited(EXIT),
-        Event::Over(EXIT),
         Event::Empty,
         Event::Survived,
         Event::GraceOver,
@@ -331,15 +311,14 @@ mod tests {
             return;
         };
         let seen = &events[..finish.unwrap_or_default()];
-        let ended = |event: &Event| matches!(event, Event::Exited(_) | Event::Over(_));
-        let exited = events[..=seen.len()].iter().any(ended).then_some(EXIT);
+        let exited = seen.iter().any(|event| matches!(event, Event::Exited(_))).then_some(EXIT);
         let reason = match first.map(|at| events[at]) {
             Some(Event::Stop(reason)) => Some(reason),
             _ => None,
         };
         let tree = match (events[seen.len()], kill.is_some()) {
-            (Event::Empty | Event::Over(_), false) => Some(Fate::Ended),
-            (Event::Empty | Event::Over(_), true) => Some(Fate::Killed),
+            (Event::Empty, false) => Some(Fate::Ended),
+            (Event::Empty, true) => Some(Fate::Killed),
             (Event::Survived, true) => Some(Fate::Survived),
             _ => None,
         };
@@ -360,7 +339,7 @@ mod tests {
                 sequences += 1;
             });
         }
-        assert_eq!(sequences, 3_257_436);
+        assert_eq!(sequences, 1_948_716);
     }
 
     #[test]

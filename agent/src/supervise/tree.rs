@@ -2,21 +2,20 @@
 //!
 //! It makes and alone removes the workspace, runs the script in a process group and a session without a
 //! terminal, and outlives the agent for as long as it takes to leave nothing behind: end of file on the control
-//! socket means that the agent is dead. It has no runtime, and one thread as long as the script is
-//! short and alone.
+//! socket means that the agent is dead. It has no runtime; one thread waits for processes, one reads orders.
 //!
 //! Descriptors: 0 is the control socket, 1 and 2 are the script's pipes. All three are replaced by /dev/null as
 //! soon as they are handed on, so that the pipes end with the script and not with the supervisor.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit};
@@ -24,14 +23,14 @@ use rustix::process::{Pid, Resource, Rlimit};
 use super::aftermath;
 use super::cgroup::{self, Cgroup};
 use super::control::{Command, Left, Order, Preparation, Report};
-use super::events::{Event, Events, Reaped, reap};
 use super::members::Members;
 use super::method::{Choice, Method};
+use super::wait::{Event, read_orders, wait_for_processes};
 use crate::causes::with_causes;
 use crate::limits::KILL_PATIENCE;
 use crate::workspace::{Folders, Tenant, remains};
 
-/// A script that ends sooner gets no thread and no cgroup: making one costs more than such a script.
+/// A script that ends sooner gets no cgroup: making one costs more than such a script.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// How long the end of a supervisor waits for its removal of what others left.
@@ -63,15 +62,16 @@ pub fn seal() -> io::Result<()> {
 /// What is to be done at a moment of its own.
 #[derive(Clone, Copy)]
 enum Due {
-    /// The script has lived long enough for a thread that reaps, and to be moved into a cgroup.
-    Settle,
+    /// The script has lived long enough to be moved into a cgroup.
+    Adopt,
     /// The next round of a kill that has gone on since then.
     Kill(Instant),
 }
 
 struct Tree {
     control: UnixStream,
-    events: Events,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
     /// With the lock that says to a sweep that somebody is still here.
     folders: Option<(Folders, File)>,
     /// Where dead steps may be; empty once they have been looked for.
@@ -94,10 +94,14 @@ impl Tree {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        let events = Events::new(control.try_clone()?)?;
+        let (sender, events) = mpsc::channel();
+        let orders = BufReader::new(control.try_clone()?);
+        let to_loop = sender.clone();
+        std::thread::spawn(move || read_orders(orders, &to_loop));
         Ok(Self {
             control,
             events,
+            sender,
             folders: None,
             roots: Vec::new(),
             choice: Choice::Sweep,
@@ -111,12 +115,11 @@ impl Tree {
 
     fn serve(mut self) -> io::Result<()> {
         loop {
-            match self.events.next(self.due.map(|(at, _)| at)) {
+            match self.next() {
                 None => self.do_what_is_due()?,
                 Some(Event::AgentGone) => return self.abandon(),
                 Some(Event::Order(Order::Close)) => return self.close(),
                 Some(Event::Order(order)) => self.obey(order)?,
-                Some(Event::Ends) => self.look_for_ends()?,
                 Some(Event::ScriptEnded { exit, alone }) => {
                     let left = if alone { Left::default() } else { self.members.left() };
                     self.say(&Report::Exited(exit, left))?;
@@ -126,22 +129,16 @@ impl Tree {
         }
     }
 
-    /// Tells who has ended, the script or all of its tree.
-    fn look_for_ends(&mut self) -> io::Result<()> {
-        let Some(script) = self.script.filter(|_| !self.empty) else { return Ok(()) };
-        let Reaped { script: Some(exit), all } = reap(script) else { return Ok(()) };
-        if all && !self.planned_cgroup().is_some_and(|cgroup| cgroup.is_populated()) {
-            (self.empty, self.due) = (true, None);
-            return self.say(&Report::Over(exit, self.method()));
-        }
-        self.say(&Report::Exited(exit, self.members.left()))?;
-        self.reap_beside();
-        Ok(())
-    }
-
-    fn reap_beside(&mut self) {
-        if let Some(script) = self.script {
-            self.events.reap_beside(script, self.planned_cgroup());
+    /// What happens next; `None` when something is due.
+    fn next(&self) -> Option<Event> {
+        let Some((at, _)) = self.due else {
+            // The sender is ours, so the channel cannot be closed; and an agent that is gone is said so.
+            return Some(self.events.recv().unwrap_or(Event::AgentGone));
+        };
+        match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::AgentGone),
         }
     }
 
@@ -226,7 +223,11 @@ impl Tree {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         (self.script, self.empty) = (Some(pid), false);
-        self.due = Some((Instant::now() + MOMENT, Due::Settle));
+        let (to_loop, cgroup) = (self.sender.clone(), self.planned_cgroup());
+        std::thread::spawn(move || wait_for_processes(pid, cgroup.as_ref(), &to_loop));
+        if self.choice == Choice::Auto && self.planned_cgroup().is_some() {
+            self.due = Some((Instant::now() + MOMENT, Due::Adopt));
+        }
         Ok(pid)
     }
 
@@ -242,8 +243,7 @@ impl Tree {
 
     fn do_what_is_due(&mut self) -> io::Result<()> {
         match self.due.take() {
-            Some((_, Due::Settle)) => {
-                self.reap_beside();
+            Some((_, Due::Adopt)) => {
                 self.adopt();
                 Ok(())
             }
@@ -254,7 +254,7 @@ impl Tree {
 
     /// Moves the tree into its cgroup. Where none can be made, it is held together by its descent as before.
     fn adopt(&mut self) {
-        let Some(cgroup) = self.planned_cgroup().filter(|_| self.choice == Choice::Auto) else { return };
+        let Some(cgroup) = self.planned_cgroup() else { return };
         if cgroup.create().is_ok() {
             self.members.adopt_into(&cgroup);
             self.members.set_cgroup(cgroup);
@@ -267,7 +267,6 @@ impl Tree {
             self.due = None;
             return self.say(&Report::Survived(self.method(), self.members.left()));
         }
-        self.reap_beside();
         let pause = self.members.kill();
         self.due = Some((Instant::now() + pause, Due::Kill(since)));
         Ok(())
@@ -310,19 +309,13 @@ impl Tree {
     /// Kills until nobody is left, or the patience is over.
     fn end_tree(&mut self) {
         let end = Instant::now() + KILL_PATIENCE;
-        if !self.empty {
-            self.reap_beside();
-        }
         while !self.empty && Instant::now() < end {
             let pause = self.members.kill();
             let round = Instant::now() + pause;
-            while !self.empty
-                && let Some(event) = self.events.next(Some(round))
-            {
-                // The agent is gone, or asks for no more than this; whoever is not told now is not told.
-                match event {
-                    Event::Empty => self.empty = true,
-                    Event::Ends | Event::ScriptEnded { .. } | Event::Order(_) | Event::AgentGone => {}
+            while let Ok(event) = self.events.recv_timeout(round.saturating_duration_since(Instant::now())) {
+                if matches!(event, Event::Empty) {
+                    self.empty = true;
+                    break;
                 }
             }
         }
