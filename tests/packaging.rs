@@ -177,7 +177,8 @@ fn a_worker_and_its_step_make_no_call_that_the_unit_forbids() {
     }
     let Some(allowed) = allowed() else { return };
     let script = "kubectl version --client >/dev/null; jq -n 1; echo a > a; cp -p a b; sed -i s/a/b/ b; \
-        tar cf t a b; tar xpf t; (sleep 0.1 & wait); nice -n 1 true; ulimit -c 0; mktemp >/dev/null; chown $(id -u) a";
+        tar cf t a b; tar xpf t; (sleep 0.1 & wait); nice -n 1 true; ulimit -c 0; mktemp >/dev/null; chown $(id -u) a; \
+        seq 5000"; // A log this long is synced by itself.
     let run = Run::new(step(script));
     // Writes the payload.
     drop(run.command());
