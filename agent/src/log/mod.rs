@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::mask::{Masked, Masker};
 
@@ -166,26 +166,26 @@ fn same_file(one: &File, other: &File) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Writes all bytes, to a descriptor that may have been set to non-blocking by another process. `left` hears what is left
-/// after each write.
-fn write_all(out: &mut (impl Write + AsFd), bytes: &[u8], mut left: impl FnMut(&[u8])) -> io::Result<()> {
+/// Writes all bytes, to a descriptor that may have been set to non-blocking by another process.
+fn write_all(file: &mut File, bytes: &[u8], at_line_start: &AtomicBool) -> io::Result<()> {
     let mut rest = bytes;
-    while !rest.is_empty() {
-        match out.write(rest) {
+    while let Some(last) = rest.last() {
+        let will_end_a_line = *last == b'\n';
+        match file.write(rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 rest = &rest[written..];
-                left(rest);
+                at_line_start.store(rest.is_empty() && will_end_a_line, Ordering::Relaxed);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(out)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_room(file)?,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-fn wait_for_room(file: &impl AsFd) -> io::Result<()> {
+fn wait_for_room(file: &File) -> io::Result<()> {
     let mut polled = [rustix::event::PollFd::new(file, rustix::event::PollFlags::OUT)];
     rustix::event::poll(&mut polled, None)?;
     Ok(())

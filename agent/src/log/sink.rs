@@ -64,7 +64,7 @@ impl Sink {
     /// A sink whose items go to a file. `closed` is called once, when a write fails.
     pub(super) fn to_file(way: Way, closed: impl FnOnce() + Send + 'static) -> Self {
         Self::new(|items, shared| {
-            let writer = Writer { way: Some(way), shared, closed: Some(closed) };
+            let writer = Writer { way: Some((way, closed)), shared };
             Box::new(move || drop(std::thread::spawn(move || writer.run(items))))
         })
     }
@@ -77,7 +77,7 @@ impl Sink {
     ) -> Self {
         let runtime = Handle::current();
         Self::new(|items, shared| {
-            let carrying = Carrying { carrier: Some(carrier), whose, shared, closed: Some(closed) };
+            let carrying = Carrying { carrier: Some((carrier, closed)), whose, shared };
             Box::new(move || drop(runtime.spawn(carrying.run(items))))
         })
     }
@@ -182,42 +182,34 @@ impl Way {
     fn take(&mut self, item: &Item) -> io::Result<()> {
         let Self { file, at_line_start } = self;
         match item {
-            Item::Output(masked, _) => write_lines(file, masked.bytes(), at_line_start),
+            Item::Output(masked, _) => write_all(file, masked.bytes(), at_line_start),
             Item::Line(masked) => {
                 let fresh = at_line_start.load(Ordering::Relaxed);
                 let before: &[u8] = if fresh { b"" } else { b"\n" };
                 // In one write, so that no byte of the other stream comes between.
-                write_lines(file, &[before, masked.bytes()].concat(), at_line_start)
+                write_all(file, &[before, masked.bytes()].concat(), at_line_start)
             }
         }
     }
 }
 
-fn write_lines(file: &mut File, bytes: &[u8], at_line_start: &AtomicBool) -> io::Result<()> {
-    let will_end_a_line = bytes.last() == Some(&b'\n');
-    write_all(file, bytes, |rest| {
-        at_line_start.store(rest.is_empty() && will_end_a_line, Ordering::Relaxed);
-    })
-}
-
 struct Writer<C> {
-    /// `None` once a write has failed: everything after it is dropped.
-    way: Option<Way>,
+    /// With whom to tell when a write fails; `None` once that was so: everything after it is dropped.
+    way: Option<(Way, C)>,
     shared: Arc<Shared>,
-    closed: Option<C>,
 }
 
 impl<C: FnOnce()> Writer<C> {
     fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) {
         while let Some(item) = items.blocking_recv() {
-            if let Some(way) = &mut self.way {
-                match (way.take(&item), &item) {
-                    (Ok(()), Item::Output(masked, _)) => self.shared.count(masked),
-                    (Ok(()), Item::Line(_)) => {}
-                    (Err(_), _) => {
-                        self.way = None;
-                        self.closed.take().into_iter().for_each(|closed| closed());
+            if let Some((mut way, closed)) = self.way.take() {
+                if way.take(&item).is_ok() {
+                    if let Item::Output(masked, _) = &item {
+                        self.shared.count(masked);
                     }
+                    self.way = Some((way, closed));
+                } else {
+                    closed();
                 }
             }
             self.shared.deal_with(1, item.room());
@@ -226,11 +218,10 @@ impl<C: FnOnce()> Writer<C> {
 }
 
 struct Carrying<C> {
-    /// `None` once he takes no more: everything after it is dropped.
-    carrier: Option<Arc<dyn Carrier>>,
+    /// With whom to tell when he takes no more; `None` once that was so: everything after it is dropped.
+    carrier: Option<(Arc<dyn Carrier>, C)>,
     whose: Whose,
     shared: Arc<Shared>,
-    closed: Option<C>,
 }
 
 impl<C: FnOnce()> Carrying<C> {
@@ -238,13 +229,13 @@ impl<C: FnOnce()> Carrying<C> {
         let mut items_at_once = Vec::new();
         while items.recv_many(&mut items_at_once, AT_ONCE).await > 0 {
             let pieces: Vec<(Whose, &Masked)> = items_at_once.iter().map(|item| self.piece(item)).collect();
-            if let Some(carrier) = &self.carrier {
+            if let Some((carrier, closed)) = self.carrier.take() {
                 if carrier.carry(&pieces).await.is_ok() {
                     let outputs = pieces.iter().filter(|(whose, _)| *whose != Whose::Agent);
                     outputs.for_each(|(_, masked)| self.shared.count(masked));
+                    self.carrier = Some((carrier, closed));
                 } else {
-                    self.carrier = None;
-                    self.closed.take().into_iter().for_each(|closed| closed());
+                    closed();
                 }
             }
             let room = items_at_once.iter().map(Item::room).sum();
