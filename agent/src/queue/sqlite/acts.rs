@@ -151,7 +151,6 @@ impl Store {
             return if repeated { Ok(finished) } else { Err(lease_over(lease)) };
         }
         let row = held(row, lease)?;
-        let number = row.number;
         let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
             AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
         let wanted = ending.is_failure() && !row.cancel;
@@ -164,7 +163,7 @@ impl Store {
             Finished::Ended
         };
         if let Some(log) = &log {
-            log.keep(&change, number, lease)?;
+            log.keep(&change, lease)?;
         }
         change.commit()?;
         log.iter().for_each(ShortLog::leave_file);
@@ -255,7 +254,7 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn lease_over(lease: &Lease) -> StoreError {
+pub(super) fn lease_over(lease: &Lease) -> StoreError {
     QueueError::LeaseOver(lease.id.clone()).into()
 }
 

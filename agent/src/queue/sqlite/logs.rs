@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::acts::row;
+use super::acts::{lease_over, row};
 use super::due::boot;
 use super::store::{Store, StoreError};
 use crate::queue::{Lease, LogChunk, LogFrame, LogPosition, MAX_FRAME, QueueError, State, StepId, frames};
@@ -21,19 +21,17 @@ const LONGEST: usize = MAX_FRAME + 16;
 
 /// A log that is kept with its ending.
 pub(super) struct ShortLog {
+    /// The step's.
+    number: i64,
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
 impl ShortLog {
     /// In the transaction that tells the ending.
-    pub(super) fn keep(&self, change: &Transaction<'_>, number: i64, lease: &Lease) -> rusqlite::Result<()> {
-        change.prepare_cached("INSERT INTO log (step, epoch, log) VALUES (?1, ?2, ?3)")?.execute(params![
-            number,
-            lease.epoch,
-            self.bytes
-        ])?;
-        Ok(())
+    pub(super) fn keep(&self, change: &Transaction<'_>, lease: &Lease) -> rusqlite::Result<()> {
+        let mut insert = change.prepare_cached("INSERT INTO log (step, epoch, log) VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![self.number, lease.epoch, self.bytes]).map(drop)
     }
 
     /// When that is on the disk. A file that stays is not read any more, and goes with its step.
@@ -64,7 +62,7 @@ impl Store {
             });
         let (number, good) = step.optional()?.ok_or_else(|| StoreError::unknown(&lease.id))?;
         if good != Some(true) {
-            return Err(QueueError::LeaseOver(lease.id.clone()).into());
+            return Err(lease_over(lease));
         }
         let mut text = Vec::new();
         for frame in frames {
@@ -88,7 +86,7 @@ impl Store {
     /// Before the ending is told: who sees it sees the whole log, after a loss of power, too. One that is short is given
     /// instead, to be kept with the ending.
     pub(super) fn keep_log(&self, lease: &Lease) -> Result<Option<ShortLog>, StoreError> {
-        let number = row(&self.database, &lease.id)?.number;
+        let number = self.number(&lease.id)?;
         let path = self.log_file(number, lease.epoch);
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -99,7 +97,7 @@ impl Store {
         if size <= SHORT {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
-            return Ok(Some(ShortLog { path, bytes }));
+            return Ok(Some(ShortLog { number, path, bytes }));
         }
         self.can_sync(size)?;
         file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?;
