@@ -71,7 +71,6 @@ impl Claims {
             let wants = is_open && self.bounds.steps.is_none_or(|most| self.done < most);
             self.shared.standby.want(wants);
             if !wants {
-                self.shared.standby.clear();
                 self.shared.status.draining();
                 // What was about to be claimed is given back.
                 claim = None;

@@ -25,9 +25,12 @@ impl Standby {
         Self { program, most, waiting: Mutex::default(), wanted: AtomicBool::new(false) }
     }
 
-    /// Whether another step is to come.
+    /// Whether another step is to come; if none is, those that wait are ended.
     pub(super) fn want(&self, wanted: bool) {
         self.wanted.store(wanted, Ordering::Relaxed);
+        if !wanted {
+            self.clear();
+        }
     }
 
     /// Starts one for the next step, where there is one to come.
