@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{marked, marker, ways, with_mark};
-use crate::harness::run::{eventually, first_child, names_in, signal_pid};
+use crate::harness::run::{children, eventually, first_child, names_in, signal_pid};
 use crate::harness::{Run, step};
 
 /// `kubestep sweep` with a run's folders.
@@ -27,9 +27,7 @@ fn sweep(folder: &Path, flags: &[&str]) -> String {
 /// Kills both at once: neither can do anything for the other.
 fn kill_both(agent: i32) {
     signal_pid(agent, Signal::STOP);
-    let children =
-        std::fs::read_to_string(format!("/proc/{agent}/task/{agent}/children")).unwrap_or_default();
-    let supervisors: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    let supervisors = children(agent);
     supervisors.iter().for_each(|pid| signal_pid(*pid, Signal::STOP));
     let both = || supervisors.iter().chain([&agent]);
     both().for_each(|pid| signal_pid(*pid, Signal::KILL));

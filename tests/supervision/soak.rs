@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{cgroups, marked, marker, with_mark};
-use crate::harness::run::{eventually, names_in, signal_pid};
+use crate::harness::run::{children, eventually, names_in, signal_pid};
 use crate::harness::{Run, step};
 
 const STEPS: usize = 500;
@@ -27,8 +27,7 @@ fn one(index: usize, shared: &std::path::Path) {
         0 | 1 => running.signal(Signal::TERM),
         2 | 3 => running.signal(Signal::KILL),
         4 => {
-            let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.pid()));
-            let supervisor = children.ok().and_then(|pids| pids.split_whitespace().next()?.parse().ok());
+            let supervisor = children(running.pid()).into_iter().next();
             supervisor.into_iter().for_each(|pid| signal_pid(pid, Signal::KILL));
         }
         _ => {}
