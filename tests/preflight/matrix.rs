@@ -6,17 +6,17 @@
 //! tried with all three versions. The clouds' endpoints are played on loopback.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tooling_check::prove::{Outcome, prove};
 use tooling_check::rules::{ApiVersion, Pair, Rules};
 use tooling_check::{Finding, Inventory, Search, State, Tool, Version};
 
 use super::{check, report};
 use crate::harness::api_stand_in::{ApiStandIn, Reply};
-use crate::harness::stand_in::{Pair as Certificate, SERVER};
+use crate::harness::stand_in::{Pair as Certificate, SERVER, head, listen};
 use crate::harness::tools::{kubectls, newest_and_oldest, tools};
 use crate::harness::{Run, skipped, step};
 
@@ -212,12 +212,10 @@ fn login(tool: Tool, tokens: u16) -> (Vec<&'static str>, BTreeMap<&'static str, 
 
 /// A stand-in for the managed identity of Azure's App Service.
 pub(super) fn token_endpoints() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let mut client = client;
-            let _ = client.read(&mut [0; 4096]);
+    listen(None, |stream| {
+        Box::pin(async move {
+            let mut stream = BufReader::new(stream);
+            head(&mut stream).await?;
             let body = json!({
                 "access_token": "token-of-the-test-three", "token_type": "Bearer", "resource": "r",
                 "expires_on": (jiff::Timestamp::now().as_second() + 3600).to_string(),
@@ -225,10 +223,10 @@ pub(super) fn token_endpoints() -> u16 {
             .to_string();
             let head =
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
-            let _ = write!(client, "{head} {}\r\n\r\n{body}", body.len());
-        }
-    });
-    port
+            stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+            stream.shutdown().await
+        })
+    })
 }
 
 #[test]

@@ -38,9 +38,7 @@ impl Door {
                     return;
                 }
                 // A client that breaks off has to be asked nothing more.
-                if client.and_then(serve).unwrap_or(false) {
-                    knocks.store(true, Ordering::SeqCst);
-                }
+                let _ = client.and_then(|client| serve(client, &knocks));
             }
         });
         Ok(Self { address, knocked, closing, thread: Some(thread) })
@@ -67,8 +65,9 @@ impl Drop for Door {
     }
 }
 
-/// Answers one client; whether it began a TLS handshake.
-fn serve(mut client: TcpStream) -> io::Result<bool> {
+/// Answers one client. A TLS handshake that it begins is noted before it is cut off: kubectl ends at once then, and
+/// who waits for its end looks at the note.
+fn serve(mut client: TcpStream, knocked: &AtomicBool) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     let mut request = Vec::new();
     let mut block = [0; 4096];
@@ -79,7 +78,8 @@ fn serve(mut client: TcpStream) -> io::Result<bool> {
         }
         request.extend_from_slice(&block[..length]);
         if request[0] == HANDSHAKE {
-            return Ok(true);
+            knocked.store(true, Ordering::SeqCst);
+            return Ok(());
         }
     }
     let body = tokens();
@@ -88,8 +88,7 @@ fn serve(mut client: TcpStream) -> io::Result<bool> {
         body.len()
     );
     client.write_all(head.as_bytes())?;
-    client.write_all(body.as_bytes())?;
-    Ok(false)
+    client.write_all(body.as_bytes())
 }
 
 /// Whether the head has come, and the body that it announces.
