@@ -9,8 +9,8 @@ use rusqlite::types::Type;
 use rusqlite::{Error, OptionalExtension, Transaction, named_params, params};
 
 use super::due::{admit, back, boot, end, promote, settle, wall};
-use super::logs::ShortLog;
-use super::schema::SINCE;
+use super::logs::{AtEnd, LongLog, ShortLog, log_at_end};
+use super::schema::{QUEUED, SINCE};
 use super::store::{Store, StoreError};
 use crate::queue::clock::Moment;
 use crate::queue::{
@@ -138,7 +138,24 @@ impl Store {
     }
 
     pub(super) fn finish(&mut self, lease: &Lease, ending: &Ending) -> Result<Finished, StoreError> {
-        let log = self.keep_log(lease)?;
+        match self.finish_with(lease, ending, false)? {
+            Ok(finished) => Ok(finished),
+            // Others write meanwhile.
+            Err(long) => {
+                self.sync_log(&long)?;
+                self.finish_with(lease, ending, true)?.map_err(|_| lease_over(lease))
+            }
+        }
+    }
+
+    /// Hands a long log back that is not yet `on_disk`, and has done nothing then: who sees the ending sees the whole
+    /// log, after a loss of power, too.
+    fn finish_with(
+        &mut self,
+        lease: &Lease,
+        ending: &Ending,
+        on_disk: bool,
+    ) -> Result<Result<Finished, LongLog>, StoreError> {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
@@ -148,9 +165,14 @@ impl Store {
             let repeated = "SELECT ending IS ?2 FROM step WHERE number = ?1";
             let repeated = change.query_row(repeated, params![row.number, told], |row| row.get(0))?;
             let finished = if row.state == State::Ended { Finished::Ended } else { Finished::Again };
-            return if repeated { Ok(finished) } else { Err(lease_over(lease)) };
+            return if repeated { Ok(Ok(finished)) } else { Err(lease_over(lease)) };
         }
         let row = held(row, lease)?;
+        let log = match log_at_end(&self.logs, row.number, lease.epoch)? {
+            AtEnd::Long(long) if !on_disk => return Ok(Err(long)),
+            AtEnd::Long(_) | AtEnd::None => None,
+            AtEnd::Short(short) => Some(short),
+        };
         let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
             AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
         let wanted = ending.is_failure() && !row.cancel;
@@ -163,12 +185,12 @@ impl Store {
             Finished::Ended
         };
         if let Some(log) = &log {
-            log.keep(&change, lease)?;
+            log.keep(&change, row.number, lease.epoch)?;
         }
         change.commit()?;
         log.iter().for_each(ShortLog::leave_file);
         self.wake();
-        Ok(finished)
+        Ok(Ok(finished))
     }
 
     pub(super) fn cancel(&mut self, id: &StepId) -> Result<State, StoreError> {
@@ -300,20 +322,25 @@ fn insert(change: &Transaction<'_>, envelope: &Envelope, now: &Moment) -> Result
 
 /// The oldest step that the claimer can run, and whether what it needs could be read.
 fn oldest(change: &Transaction<'_>, claimer: &Claimer) -> Result<Option<(i64, bool)>, StoreError> {
-    let mut firsts = change.prepare_cached(
-        "SELECT needs, (SELECT number FROM step WHERE pool = ?1 AND step.needs = needs.number AND state = 'queued'
-            ORDER BY number LIMIT 1) AS first FROM needs WHERE first IS NOT NULL ORDER BY first",
-    )?;
+    let mut firsts = change.prepare_cached(&format!(
+        "SELECT needs, (SELECT number FROM step INDEXED BY open WHERE {QUEUED} AND pool = ?1
+            AND step.needs = needs.number ORDER BY number LIMIT 1) FROM needs"
+    ))?;
     let mut firsts = firsts.query([&claimer.pool])?;
+    let mut oldest: Option<(i64, bool)> = None;
     while let Some(row) = firsts.next()? {
+        let Some(first) = row.get::<_, Option<i64>>(1)? else { continue };
+        if oldest.is_some_and(|(other, _)| other < first) {
+            continue;
+        }
         let needs = serde_json::from_str::<Needs>(row.get_ref(0)?.as_str().unwrap_or_default());
         // What cannot be read is taken, too, to be rejected.
         if needs.as_ref().is_ok_and(|needs| !claimer.meets(needs)) {
             continue;
         }
-        return Ok(Some((row.get(1)?, needs.is_ok())));
+        oldest = Some((first, needs.is_ok()));
     }
-    Ok(None)
+    Ok(oldest)
 }
 
 /// A step that was claimed.
@@ -326,19 +353,21 @@ struct Taken {
 
 /// Gives a step to the claimer.
 fn take(change: &Transaction<'_>, number: i64, claimer: &Claimer, now: &Moment) -> rusqlite::Result<Taken> {
-    let mut take = change.prepare_cached(&format!(
-        "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = :worker, cancel = 0, lease_until = :until,
-            lease_boot = :boot, started_at = NULL, ending = NULL WHERE number = :number
-            RETURNING id, epoch, {SINCE}, name"
+    change
+        .prepare_cached(
+            "UPDATE step SET state = 'claimed', epoch = epoch + 1, worker = ?2, cancel = 0, lease_until = ?3,
+                lease_boot = ?4, started_at = NULL, ending = NULL WHERE number = ?1",
+        )?
+        .execute(params![number, claimer.worker, boot(now) + milliseconds(LEASE), &*now.boot_id])?;
+    // `RETURNING` would make a table for its one row.
+    let mut taken = change.prepare_cached(&format!(
+        "SELECT id, epoch, {SINCE}, name, CAST(payload AS TEXT) FROM step JOIN payload ON payload.step = number
+            WHERE number = ?1"
     ))?;
-    let until = boot(now) + milliseconds(LEASE);
-    let taken =
-        named_params! {":number": number, ":worker": claimer.worker, ":boot": &*now.boot_id, ":until": until};
-    let (lease, since, name) = take.query_row(taken, |row| {
+    taken.query_row([number], |row| {
         let unreadable = |error| Error::FromSqlConversionFailure(0, Type::Text, Box::new(error));
         let id = StepId::try_from(row.get::<_, String>(0)?).map_err(unreadable)?;
-        Ok((Lease { id, epoch: row.get(1)? }, row.get(2)?, row.get(3)?))
-    })?;
-    let mut payload = change.prepare_cached("SELECT CAST(payload AS TEXT) FROM payload WHERE step = ?1")?;
-    Ok(Taken { lease, since, name, payload: payload.query_row([number], |row| row.get(0).map(Secret::new))? })
+        let lease = Lease { id, epoch: row.get(1)? };
+        Ok(Taken { lease, since: row.get(2)?, name: row.get(3)?, payload: row.get(4).map(Secret::new)? })
+    })
 }

@@ -5,16 +5,18 @@
 
 use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
+use super::schema::OUT;
 use super::store::{Store, StoreError};
 use crate::queue::clock::Moment;
 use crate::queue::{Ending, State};
 
 /// A lease is over: its time has passed, or the machine was started anew.
-const IS_LATE: &str = "state IN ('claimed', 'running') AND (lease_until <= :now OR lease_boot <> :boot)";
+const IS_LATE: &str = "(lease_until <= :now OR lease_boot <> :boot)";
 
 /// A step has waited too long.
 const IS_EXPIRED: &str =
-    "not_after IS NOT NULL AND state IN ('waiting', 'held', 'queued') AND not_after <= :wall";
+    "not_after IS NOT NULL AND state <> 'ended' AND state <> 'claimed' AND state <> 'running'
+    AND not_after <= :wall";
 
 /// The time has come before which nobody may have a step.
 const IS_DUE: &str = "state = 'waiting' AND not_before <= :wall";
@@ -35,7 +37,7 @@ impl Store {
             Ok(self.database.prepare_cached(query)?.query_row([], |row| row.get(0))?)
         };
         let early = first("SELECT min(not_before) FROM step WHERE state = 'waiting'")?;
-        let lease = first("SELECT min(lease_until) FROM step WHERE state IN ('claimed', 'running')")?;
+        let lease = first(&format!("SELECT min(lease_until) FROM step INDEXED BY open WHERE {OUT}"))?;
         let waits = [early.map(|at| at - wall(&now)), lease.map(|at| at - boot(&now))];
         // A millisecond more, so that it is due by then.
         let milliseconds = |wait: i64| u64::try_from(wait.max(0)).unwrap_or_default() + 1;
@@ -59,7 +61,7 @@ pub(super) fn settle(change: &Transaction<'_>, now: &Moment) -> Result<bool, Sto
     // Nearly always nothing is due, and one question is enough to know.
     let due: bool = change
         .prepare_cached(&format!(
-            "SELECT EXISTS (SELECT 1 FROM step WHERE {IS_LATE}) OR EXISTS (SELECT 1 FROM step WHERE {IS_EXPIRED})
+            "SELECT EXISTS (SELECT 1 FROM step INDEXED BY open WHERE {OUT} AND {IS_LATE}) OR EXISTS (SELECT 1 FROM step WHERE {IS_EXPIRED})
                 OR EXISTS (SELECT 1 FROM step WHERE {IS_DUE})"
         ))?
         .query_row(named_params! {":now": boot(now), ":boot": &*now.boot_id, ":wall": wall(now)}, |row| {
@@ -93,7 +95,7 @@ fn numbers(change: &Transaction<'_>, condition: &str, now: &Moment) -> Result<Ve
 /// The steps whose lease is over.
 fn late(change: &Transaction<'_>, now: &Moment) -> Result<Vec<Late>, StoreError> {
     let mut query = change.prepare_cached(&format!(
-        "SELECT number, state = 'running', cancel, on_lost FROM step WHERE {IS_LATE}"
+        "SELECT number, state = 'running', cancel, on_lost FROM step INDEXED BY open WHERE {OUT} AND {IS_LATE}"
     ))?;
     let late = query.query_map(named_params! {":now": boot(now), ":boot": &*now.boot_id}, |row| {
         Ok(Late { number: row.get(0)?, started: row.get(1)?, cancel: row.get(2)?, on_lost: row.get(3)? })
@@ -142,10 +144,16 @@ fn key(change: &Transaction<'_>, number: i64) -> Result<Option<String>, StoreErr
 }
 
 fn is_taken(change: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
-    let mut query = change.prepare_cached(
-        "SELECT 1 FROM step WHERE key = ?1 AND state <> 'ended' AND state IN ('queued', 'claimed', 'running')",
-    )?;
-    Ok(query.exists([key])?)
+    // A list after IN would be a table of its own.
+    let is = |state: State| {
+        let word = state.word();
+        format!(
+            "EXISTS (SELECT 1 FROM step WHERE key = ?1 AND key IS NOT NULL AND state <> 'ended' AND state = '{word}')"
+        )
+    };
+    let [queued, claimed, running] = [State::Queued, State::Claimed, State::Running].map(is);
+    let mut query = change.prepare_cached(&format!("SELECT {queued} OR {claimed} OR {running}"))?;
+    Ok(query.query_row([key], |row| row.get(0))?)
 }
 
 /// Ends a step, and frees the next one of its key.
@@ -156,12 +164,13 @@ pub(super) fn end(
     now: &Moment,
 ) -> Result<(), StoreError> {
     let told = serde_json::to_string(ending).map_err(std::io::Error::from)?;
-    let mut end = change.prepare_cached(
-        "UPDATE step SET state = 'ended', ended_at = ?2, ending = ?3, lease_until = NULL, lease_boot = NULL
-            WHERE number = ?1 RETURNING key",
-    )?;
-    let key: Option<String> = end.query_row(params![number, wall(now), told], |row| row.get(0))?;
-    key.map_or(Ok(()), |key| promote(change, &key))
+    change
+        .prepare_cached(
+            "UPDATE step SET state = 'ended', ended_at = ?2, ending = ?3, lease_until = NULL, lease_boot = NULL
+            WHERE number = ?1",
+        )?
+        .execute(params![number, wall(now), told])?;
+    key(change, number)?.map_or(Ok(()), |key| promote(change, &key))
 }
 
 /// Frees the first of the steps that a key holds, where none of them is free or out.

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -19,19 +19,30 @@ const SHORT: u64 = 16 * 1024;
 /// No frame in a log is longer.
 const LONGEST: usize = MAX_FRAME + 16;
 
-/// A log that is kept with its ending.
+/// A log as the end of its claim finds it.
+pub(super) enum AtEnd {
+    /// Nothing was said.
+    None,
+    /// It is kept with its ending.
+    Short(ShortLog),
+    /// It stays in its file.
+    Long(LongLog),
+}
+
+/// What is copied into the database.
 pub(super) struct ShortLog {
-    /// The step's.
-    number: i64,
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
+/// A file that has to be on the disk before its ending is told.
+pub(super) struct LongLog(File);
+
 impl ShortLog {
     /// In the transaction that tells the ending.
-    pub(super) fn keep(&self, change: &Transaction<'_>, lease: &Lease) -> rusqlite::Result<()> {
+    pub(super) fn keep(&self, change: &Transaction<'_>, step: i64, epoch: u64) -> rusqlite::Result<()> {
         let mut insert = change.prepare_cached("INSERT INTO log (step, epoch, log) VALUES (?1, ?2, ?3)")?;
-        insert.execute(params![self.number, lease.epoch, self.bytes]).map(drop)
+        insert.execute(params![step, epoch, self.bytes]).map(drop)
     }
 
     /// When that is on the disk. A file that stays is not read any more, and goes with its step.
@@ -40,11 +51,27 @@ impl ShortLog {
     }
 }
 
-impl Store {
-    fn log_file(&self, number: i64, epoch: u64) -> PathBuf {
-        self.logs.join(format!("{number}-{epoch}"))
-    }
+fn log_file(logs: &Path, number: i64, epoch: u64) -> PathBuf {
+    logs.join(format!("{number}-{epoch}"))
+}
 
+/// Looks at the log of a claim that ends; reads it where it is short.
+pub(super) fn log_at_end(logs: &Path, number: i64, epoch: u64) -> Result<AtEnd, StoreError> {
+    let path = log_file(logs, number, epoch);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(AtEnd::None),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.len() > SHORT {
+        return Ok(AtEnd::Long(LongLog(file)));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(AtEnd::Short(ShortLog { path, bytes }))
+}
+
+impl Store {
     /// The step's number, by which its log files begin.
     pub(super) fn number(&self, id: &StepId) -> Result<i64, StoreError> {
         Ok(row(&self.database, id)?.number)
@@ -70,7 +97,7 @@ impl Store {
         }
         let mut options = OpenOptions::new();
         let mut file =
-            options.append(true).create(true).mode(0o600).open(self.log_file(number, lease.epoch))?;
+            options.append(true).create(true).mode(0o600).open(log_file(&self.logs, number, lease.epoch))?;
         let expected = file.metadata()?.len();
         if at != expected {
             return Err(QueueError::LogAt { expected }.into());
@@ -83,25 +110,10 @@ impl Store {
         Ok(at + text.len() as u64)
     }
 
-    /// Before the ending is told: who sees it sees the whole log, after a loss of power, too. One that is short is given
-    /// instead, to be kept with the ending.
-    pub(super) fn keep_log(&self, lease: &Lease) -> Result<Option<ShortLog>, StoreError> {
-        let number = self.number(&lease.id)?;
-        let path = self.log_file(number, lease.epoch);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let size = file.metadata()?.len();
-        if size <= SHORT {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            return Ok(Some(ShortLog { number, path, bytes }));
-        }
-        self.can_sync(size)?;
-        file.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?;
-        Ok(None)
+    pub(super) fn sync_log(&self, log: &LongLog) -> Result<(), StoreError> {
+        self.can_sync(log.0.metadata()?.len())?;
+        log.0.sync_data().and_then(|()| File::open(&self.logs)?.sync_all())?;
+        Ok(())
     }
 
     pub(super) fn log(&self, id: &StepId, from: LogPosition, most: usize) -> Result<LogChunk, StoreError> {
@@ -125,7 +137,7 @@ impl Store {
             return Ok(bytes);
         }
         let mut bytes = Vec::new();
-        match File::open(self.log_file(number, at.epoch)) {
+        match File::open(log_file(&self.logs, number, at.epoch)) {
             Ok(mut file) => {
                 file.seek(SeekFrom::Start(at.offset))?;
                 file.take(most as u64).read_to_end(&mut bytes)?;

@@ -4,7 +4,7 @@
 use rusqlite::{OptionalExtension, Row, params, types::Type};
 
 use super::due::{settle, wall};
-use super::schema::SINCE;
+use super::schema::{OUT, QUEUED, SINCE};
 use super::store::{Store, StoreError};
 use crate::queue::{Depth, Ending, Entry, Filter, Listed, State, StepId};
 
@@ -16,7 +16,7 @@ const COLUMNS: &str =
 impl Store {
     pub(super) fn list(&mut self, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
         self.settle()?;
-        let chosen = filter.state.map_or(("", "TRUE"), among);
+        let chosen = filter.state.map_or(("", "TRUE".to_owned()), among);
         let query = format!(
             "{COLUMNS} WHERE step.number IN (SELECT number FROM step {} WHERE {} AND number > ?2
                 AND (?1 IS NULL OR pool = ?1) ORDER BY number LIMIT ?3) ORDER BY step.number",
@@ -52,7 +52,9 @@ impl Store {
         };
         let steps = Depth::STATES.into_iter().map(count).collect::<Result<_, _>>()?;
         let since: Option<i64> = look
-            .prepare_cached(&format!("SELECT min({SINCE}) FROM step WHERE pool = ?1 AND state = 'queued'"))?
+            .prepare_cached(&format!(
+                "SELECT min({SINCE}) FROM step INDEXED BY open WHERE pool = ?1 AND {QUEUED}"
+            ))?
             .query_row([pool], |row| row.get(0))?;
         let oldest = since.map(|since| u64::try_from(wall(&now) - since).unwrap_or_default());
         Ok(Depth { steps, oldest: oldest.map(std::time::Duration::from_millis) })
@@ -72,14 +74,14 @@ impl Store {
 
 /// The index in which the steps of a state are few among all that have ended, and the condition that it can be used
 /// for. What has ended is most of the table.
-pub(super) fn among(state: State) -> (&'static str, &'static str) {
+pub(super) fn among(state: State) -> (&'static str, String) {
+    let is = format!("state = '{}'", state.word());
     match state {
-        State::Waiting => ("INDEXED BY early", "state = 'waiting'"),
-        State::Held => ("INDEXED BY keyed", "key IS NOT NULL AND state <> 'ended' AND state = 'held'"),
-        State::Queued => ("INDEXED BY ready", "state = 'queued'"),
-        State::Claimed => ("INDEXED BY leased", "state IN ('claimed', 'running') AND state = 'claimed'"),
-        State::Running => ("INDEXED BY leased", "state IN ('claimed', 'running') AND state = 'running'"),
-        State::Ended => ("", "state = 'ended'"),
+        State::Waiting => ("INDEXED BY early", is),
+        State::Held => ("INDEXED BY keyed", format!("key IS NOT NULL AND state <> 'ended' AND {is}")),
+        State::Queued => ("INDEXED BY open", QUEUED.to_owned()),
+        State::Claimed | State::Running => ("INDEXED BY open", format!("{OUT} AND {is}")),
+        State::Ended => ("", is),
     }
 }
 

@@ -8,11 +8,19 @@ use super::StoreError;
 /// "kubq": the file is a queue of ours.
 pub(super) const APPLICATION: i32 = 0x6b75_6271;
 
-/// Since when a queued step can be claimed: an expression of the index `ready`.
+/// Those that can be claimed, as the index `open` has them.
+pub(super) const QUEUED: &str =
+    "state <> 'ended' AND state <> 'waiting' AND state <> 'held' AND (state = 'queued') = 1";
+
+/// Those that somebody holds, as the index `open` has them.
+pub(super) const OUT: &str =
+    "state <> 'ended' AND state <> 'waiting' AND state <> 'held' AND (state = 'queued') = 0";
+
+/// Since when a queued step can be claimed: an expression of the index `open`.
 pub(super) const SINCE: &str = "max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0))";
 
 /// Each brings the tables from its index to the next version. One that has been released is never changed.
-pub(super) const MIGRATIONS: [&str; 4] = ["
+pub(super) const MIGRATIONS: [&str; 5] = ["
     -- What steps need of their worker; few rows, so that a claim asks for those it meets.
     CREATE TABLE needs (number INTEGER PRIMARY KEY, needs TEXT NOT NULL UNIQUE) STRICT;
     -- Times are milliseconds: of the wall since 1970, of a lease since the boot that `lease_boot` names.
@@ -108,11 +116,35 @@ pub(super) const MIGRATIONS: [&str; 4] = ["
         log BLOB NOT NULL,
         PRIMARY KEY (step, epoch)
     ) STRICT, WITHOUT ROWID;
+", "
+    -- A list of three or more after IN is a table of its own, which SQLite made and threw away four times for each change
+    -- of a step: with its constraint, and with the conditions of its indices. Comparisons need none.
+    DROP INDEX ready;
+    DROP INDEX leased;
+    DROP INDEX early;
+    DROP INDEX late;
+    DROP INDEX keyed;
+    ALTER TABLE step ADD COLUMN stage TEXT NOT NULL DEFAULT 'waiting' CHECK (stage = 'ended' OR stage = 'queued'
+        OR stage = 'claimed' OR stage = 'running' OR stage = 'waiting' OR stage = 'held');
+    UPDATE step SET stage = state;
+    ALTER TABLE step DROP COLUMN state;
+    ALTER TABLE step RENAME COLUMN stage TO state;
+    -- Those that are out stand beside those that can be claimed: a claim mostly moves an entry within a page, instead of
+    -- from one index into another. It holds all that is asked of them at every act.
+    CREATE INDEX open ON step (state = 'queued', pool, needs, number,
+        max(submitted_at, coalesce(not_before, 0), coalesce(requeued_at, 0)), state, lease_until, lease_boot)
+        WHERE state <> 'ended' AND state <> 'waiting' AND state <> 'held';
+    CREATE INDEX early ON step (not_before, number, pool) WHERE state = 'waiting';
+    CREATE INDEX late ON step (not_after)
+        WHERE not_after IS NOT NULL AND state <> 'ended' AND state <> 'claimed' AND state <> 'running';
+    CREATE INDEX keyed ON step (key, state, number, pool) WHERE key IS NOT NULL AND state <> 'ended';
 "];
 
 /// Sets the connection up, and brings the tables to this program's version.
 pub(super) fn prepare(database: &mut Connection) -> Result<(), StoreError> {
     database.busy_timeout(super::PATIENCE)?;
+    // More than all acts have together, so that none is compiled twice.
+    database.set_prepared_statement_cache_capacity(64);
     // Else a cached statement is compiled anew whenever a value that it could be planned by changes: at each act.
     database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Every commit is on the disk before it is told; what is deleted is overwritten.

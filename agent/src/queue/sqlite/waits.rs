@@ -18,7 +18,7 @@ impl Sqlite {
         wait: Duration,
     ) -> Result<Option<Claimed>, QueueError> {
         let end = Instant::now() + wait;
-        let mut free = self.listen(Bell::Free)?;
+        let mut free = None;
         loop {
             let asked = claimer.clone();
             let claimed = self.act_at_once_or_undo(
@@ -31,8 +31,15 @@ impl Sqlite {
             if let Some(claimed) = claimed.await? {
                 return Ok(Some(claimed));
             }
-            if !self.pause(&mut free, end).await? {
-                return Ok(None);
+            match &mut free {
+                // Only where the first look found nothing: where there is always something, nobody has to listen.
+                None if Instant::now() < end => free = Some(self.listen(Bell::Free)?),
+                None => return Ok(None),
+                Some(free) => {
+                    if !self.pause(free, end).await? {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
