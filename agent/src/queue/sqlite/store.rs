@@ -2,11 +2,13 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rustix::fs::{Mode, OFlags};
 
 use super::wake::{Bell, Rope};
 use super::{PATIENCE, schema};
@@ -22,6 +24,9 @@ pub(super) const LOGS: &str = "logs";
 const NETWORK: [(i64, &str); 4] =
     [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x0102_1997, "9p")];
 
+/// How often the database is looked for by its name: that takes longer than to ask its descriptor.
+pub(super) const LOOK: Duration = Duration::from_millis(10);
+
 /// So many bytes a disk takes at once.
 const SHORT: u64 = 1 << 20;
 
@@ -35,8 +40,9 @@ pub(super) struct Store {
     cancelled: Rope,
     /// Whether an act may wait for a disk, or for other processes' transactions.
     may_wait: bool,
-    /// The database's device and inode.
-    identity: (u64, u64),
+    /// The database's file, by which nothing can be read; and when it was last looked for by its name.
+    file: OwnedFd,
+    looked: Instant,
 }
 
 /// Why an act is not done.
@@ -106,8 +112,11 @@ impl Store {
         let (free, cancelled) = (Rope::open(&folder, Bell::Free)?, Rope::open(&folder, Bell::Cancelled)?);
         let mut database = Connection::open(&path)?;
         schema::prepare(&mut database)?;
-        let identity = identity(&path)?;
-        Ok(Self { folder, logs, database, clock, free, cancelled, may_wait: true, identity })
+        // SQLite's locks would be gone with any other kind of descriptor that is closed (fcntl's "POSIX locks").
+        let file = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map_err(io::Error::from)?;
+        let looked = Instant::now();
+        Ok(Self { folder, logs, database, clock, free, cancelled, may_wait: true, file, looked })
     }
 
     /// From here on: whether acts may wait. One that must not fails by [`StoreError::WouldWait`], or as busy, and has done
@@ -123,10 +132,21 @@ impl Store {
     }
 
     /// Fails where the database that is open is not the queue any more: by an open file it could be written on, and
-    /// nobody would ever read it.
-    pub(super) fn still_there(&self) -> Result<(), StoreError> {
-        match identity(&self.folder.join(DATABASE)) {
-            Ok(found) if found == self.identity => Ok(()),
+    /// nobody would ever read it. That it was removed is seen at once, that another one stands in its place within
+    /// [`LOOK`].
+    pub(super) fn still_there(&mut self) -> Result<(), StoreError> {
+        let open = rustix::fs::fstat(&self.file).map_err(io::Error::from)?;
+        if open.st_nlink == 0 {
+            return Err(StoreError::Gone);
+        }
+        if self.looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        match fs::metadata(self.folder.join(DATABASE)) {
+            Ok(named) if (named.dev(), named.ino()) == (open.st_dev, open.st_ino) => {
+                self.looked = Instant::now();
+                Ok(())
+            }
             Ok(_) => Err(StoreError::Gone),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Gone),
             Err(error) => Err(error.into()),
@@ -159,11 +179,6 @@ impl Store {
     pub(super) fn tell_holders(&self) {
         drop(self.cancelled.pull());
     }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let found = fs::metadata(path)?;
-    Ok((found.dev(), found.ino()))
 }
 
 /// Ours, and nobody else's to read.

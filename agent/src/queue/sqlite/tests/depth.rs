@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::Sqlite;
 use super::super::schema::{APPLICATION, MIGRATIONS};
-use super::super::store::{Store, StoreError};
+use super::super::store::{LOOK, Store, StoreError};
 use super::open;
 use crate::queue::tests::{Hands, claimer, envelope, runtime};
 use crate::queue::{Depth, Queue, QueueError, State};
@@ -156,7 +156,13 @@ fn whoever_writes_on_a_queue_that_was_removed_is_told_so() {
         gone(queue.probe().await);
         gone(queue.depth("p").await.map(drop));
     });
-    assert!(matches!(open(folder.path(), &hands).still_there(), Ok(())));
+    let mut store = open(folder.path(), &hands);
+    std::thread::sleep(LOOK);
+    assert!(matches!(store.still_there(), Ok(())));
+    fs::rename(&path, folder.path().join("moved")).expect("moved");
+    drop(open(folder.path(), &hands));
+    std::thread::sleep(LOOK);
+    assert!(matches!(store.still_there(), Err(StoreError::Gone)));
 }
 
 #[test]
