@@ -1,13 +1,15 @@
 //! The immutable set of forms to hide: where they stand in a text, and from where on a text is undecided.
 //!
 //! `group` is the filter that finds candidates, `keys` compares there, `folded` compares forms of several lines,
-//! `periodic` takes over where candidates are dense, `wrapped` puts codes together that were cut into lines.
+//! `periodic` takes over where candidates are dense, `wrapped` puts codes together that were cut into lines, whose ends
+//! `strangers` knows.
 
 mod few;
 mod folded;
 mod group;
 mod keys;
 mod periodic;
+mod strangers;
 mod table;
 mod wrapped;
 
@@ -16,7 +18,7 @@ use std::ops::Range;
 use super::forms::{Form, Forms, Kind};
 
 use group::Group;
-pub(super) use wrapped::run_at_end;
+pub(super) use strangers::run_at_end;
 
 /// A set of forms, ready to search.
 #[derive(Default)]

@@ -45,11 +45,20 @@ impl Table {
     pub(super) fn next(&self, bytes: &[u8], at: usize) -> usize {
         // With these instructions the places of a group are looked up side by side.
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = Level::new().as_avx2() {
-            return avx2.vectorize(
-                #[inline(always)]
-                || self.next_in_groups(bytes, at),
-            );
+        {
+            let level = Level::new();
+            if let Some(avx512) = level.as_avx512() {
+                return avx512.vectorize(
+                    #[inline(always)]
+                    || self.next_in_groups(bytes, at),
+                );
+            }
+            if let Some(avx2) = level.as_avx2() {
+                return avx2.vectorize(
+                    #[inline(always)]
+                    || self.next_in_groups(bytes, at),
+                );
+            }
         }
         self.next_in_groups(bytes, at)
     }

@@ -7,41 +7,16 @@
 
 use std::ops::Range;
 
-use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, u8x64};
-
 use super::group::load;
+use super::strangers::{NARROWEST, Strangers, is_of_code};
 use super::{Found, LONGEST_BEGINNING, Patterns, Text};
 use crate::mask::gap::{self, Gap};
-
-/// The narrowest width that codes are cut at, in bytes (`mask-forms.md`).
-const NARROWEST: usize = 48;
-
-/// The alphabets of base64, base64url and hex.
-const ALPHABET: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_');
-        byte += 1;
-    }
-    table
-};
-
-fn is_of_code(byte: u8) -> bool {
-    ALPHABET[usize::from(byte)]
-}
-
-/// How many bytes of an alphabet stand at the end of a text, as far as that matters.
-pub(in crate::mask) fn run_at_end(text: &[u8]) -> usize {
-    whole_run_at_end(&text[text.len().saturating_sub(NARROWEST)..])
-}
 
 /// A text in which codes may stand.
 #[derive(Clone, Copy)]
 struct Coded<'a> {
     bytes: &'a [u8],
+    strangers: &'a Strangers,
     /// How many bytes of an alphabet stood before it.
     run_before: usize,
 }
@@ -84,11 +59,12 @@ impl Joined {
 impl Patterns {
     /// Finds the forms that stand across seams. `found` has what stands in the text as it is.
     pub(super) fn find_wrapped(&self, text: &Text<'_>, run_before: usize, found: &mut Found) {
-        let coded = Coded { bytes: text.bytes, run_before };
         let bytes = text.bytes;
+        let strangers = Strangers::of(bytes);
+        let coded = Coded { bytes, strangers: &strangers, run_before };
         let mut chain = Chain::default();
         let (mut from, mut run) = (0, run_before);
-        while let Some(end) = end_of_long_run(bytes, from, run) {
+        while let Some(end) = strangers.end_of_long_run(from, run) {
             // The next run may begin after this one's first stranger.
             (from, run) = (end + 1, 0);
             let Some(seam) = gap_at(bytes, end) else { continue };
@@ -98,19 +74,19 @@ impl Patterns {
             if chain.is_promising || reaches_the_end || found.has_begun_in(chain.before_its_last_seam()) {
                 self.find_joined(text, &chain, found);
             }
-            self.find_after_colours(text, &chain, run_before, found);
+            self.find_after_colours(text, &chain, coded, found);
         }
     }
 
     /// A colour at the end of a gap ends in bytes that a form may begin with, too: then its line begins a chain.
-    fn find_after_colours(&self, text: &Text<'_>, chain: &Chain, run_before: usize, found: &mut Found) {
+    fn find_after_colours(&self, text: &Text<'_>, chain: &Chain, coded: Coded<'_>, found: &mut Found) {
         let [_, between @ .., _] = chain.lines.as_slice() else { return };
         for line in between.iter().filter(|line| is_of_code(text.bytes[line.start - 1])) {
-            let start = line.start - whole_run_at_end(&text.bytes[..line.start]);
+            let start = coded.strangers.run_before(line.start);
             if found.has_begun_in(start..line.start) || line.len() < LONGEST_BEGINNING {
                 let mut other = Chain::default();
                 if let Some(seam) = gap_at(text.bytes, line.end) {
-                    self.follow(&mut other, Coded { bytes: text.bytes, run_before }, line.end, seam);
+                    self.follow(&mut other, coded, line.end, seam);
                     self.find_joined(text, &other, found);
                 }
             }
@@ -121,13 +97,13 @@ impl Patterns {
     fn follow(&self, chain: &mut Chain, coded: Coded<'_>, mut end: usize, mut seam: Gap) {
         let bytes = coded.bytes;
         chain.lines.clear();
-        chain.lines.push(end - whole_run_at_end(&bytes[..end])..end);
+        chain.lines.push(coded.strangers.run_before(end)..end);
         chain.is_promising = false;
         loop {
             let next = end + seam.length;
             chain.is_promising |= self.may_begin_across(bytes, end, next);
-            let run = run_at_start(&bytes[next..]);
-            end = next + run;
+            end = coded.strangers.first_from(next);
+            let run = end - next;
             let padding = bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
             chain.lines.push(next..end + padding);
             // A colour before the run may count for its width.
@@ -180,112 +156,6 @@ impl Chain {
     }
 }
 
-/// The end of the first run of a code's bytes that is as long as the narrowest line and ends at or after `from`, before
-/// which `run` such bytes stood. A run that the text ends in has no end.
-fn end_of_long_run(bytes: &[u8], from: usize, run: usize) -> Option<usize> {
-    dispatch!(Level::new(), simd => end_of_long_run_in(simd, bytes, from, run))
-}
-
-#[inline(always)]
-fn end_of_long_run_in<S: Simd>(simd: S, bytes: &[u8], from: usize, mut run: usize) -> Option<usize> {
-    let (words, rest) = bytes[from..].as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let strangers = strangers_in(simd, word);
-        if let Some(end) = end_in_word(strangers, run) {
-            return Some(from + index * WORD + end);
-        }
-        run = if strangers == 0 { run + WORD } else { strangers.leading_zeros() as usize };
-    }
-    let mut last = [b' '; WORD];
-    last[..rest.len()].copy_from_slice(rest);
-    end_in_word(strangers_in(simd, &last), run)
-        .filter(|end| *end < rest.len())
-        .map(|end| bytes.len() - rest.len() + end)
-}
-
-/// As many bytes as a number has bits.
-const WORD: usize = 64;
-
-/// Where in a word a long run ends, of which `run` bytes may stand before it. A bit is a byte of no alphabet.
-#[inline(always)]
-fn end_in_word(strangers: u64, run: usize) -> Option<usize> {
-    // A run between two strangers that is long covers the word's middle.
-    const SIDE: u32 = (WORD - NARROWEST) as u32;
-    const MIDDLE: u64 = u64::MAX << SIDE >> (2 * SIDE) << SIDE;
-    let first = strangers.trailing_zeros() as usize;
-    if first < WORD && run + first >= NARROWEST {
-        return Some(first);
-    }
-    if strangers & MIDDLE != 0 || strangers == 0 {
-        return None;
-    }
-    let last_before = (strangers & !(u64::MAX << SIDE)).checked_ilog2()? as usize;
-    let next = (strangers >> SIDE << SIDE).trailing_zeros() as usize;
-    (next < WORD && next - last_before > NARROWEST).then_some(next)
-}
-
-/// A bit for each byte that is of no alphabet.
-#[inline(always)]
-fn strangers_in<S: Simd>(simd: S, word: &[u8; WORD]) -> u64 {
-    let bytes = u8x64::from_slice(simd, word);
-    let letter = ((bytes | 0x20) - b'a').simd_lt(26);
-    // `/` is the one before the digits.
-    let digit = (bytes - b'/').simd_lt(11);
-    let sign = bytes.simd_eq(b'+') | bytes.simd_eq(b'-') | bytes.simd_eq(b'_');
-    !(letter | digit | sign).to_bitmask()
-}
-
-/// A part of a text that is looked at in one step, in bytes.
-const BLOCK: usize = 16;
-
-/// Whether all bytes are of a code's alphabet.
-#[inline]
-fn is_code(bytes: &[u8; BLOCK]) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is_code_byte(*byte))
-}
-
-/// For each byte all bits, if it is of no alphabet.
-#[inline]
-fn strangers(bytes: &[u8; BLOCK]) -> u128 {
-    let mut strangers = [0; BLOCK];
-    for (stranger, byte) in strangers.iter_mut().zip(bytes) {
-        *stranger = u8::from(is_code_byte(*byte)).wrapping_sub(1);
-    }
-    u128::from_le_bytes(strangers)
-}
-
-/// Compared as a number, which can be done for many bytes at once.
-#[inline]
-fn is_code_byte(byte: u8) -> bool {
-    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-    let digit = byte.wrapping_sub(b'0') < 10;
-    // `+` and `-`; `/` is the one before the digits.
-    let sign = (byte == b'+') | (byte == b'-') | (byte == b'/') | (byte == b'_');
-    letter | digit | sign
-}
-
-/// How many bytes of an alphabet a text begins with.
-fn run_at_start(bytes: &[u8]) -> usize {
-    let (blocks, rest) = bytes.as_chunks();
-    for (index, block) in blocks.iter().enumerate() {
-        if !is_code(block) {
-            return index * BLOCK + strangers(block).trailing_zeros() as usize / 8;
-        }
-    }
-    bytes.len() - rest.len() + rest.iter().take_while(|byte| is_of_code(**byte)).count()
-}
-
-/// How many bytes of an alphabet a text ends with.
-fn whole_run_at_end(bytes: &[u8]) -> usize {
-    let (rest, blocks) = bytes.as_rchunks();
-    for (index, block) in blocks.iter().rev().enumerate() {
-        if !is_code(block) {
-            return index * BLOCK + strangers(block).leading_zeros() as usize / 8;
-        }
-    }
-    bytes.len() - rest.len() + rest.iter().rev().take_while(|byte| is_of_code(**byte)).count()
-}
-
 /// The gap that begins at `end` and holds a line end, or may still get one.
 fn gap_at(bytes: &[u8], end: usize) -> Option<Gap> {
     match bytes[end..] {
@@ -301,7 +171,7 @@ fn gap_at(bytes: &[u8], end: usize) -> Option<Gap> {
 
 /// Whether a whole line of a code may end at `end`.
 fn has_width(coded: Coded<'_>, end: usize) -> bool {
-    let narrowest = &coded.bytes[end.saturating_sub(NARROWEST)..end];
-    let missing = NARROWEST - narrowest.len();
-    missing <= coded.run_before && run_at_end(narrowest) == narrowest.len()
+    let start = coded.strangers.run_before(end);
+    let run = end - start + if start == 0 { coded.run_before } else { 0 };
+    run >= NARROWEST
 }
