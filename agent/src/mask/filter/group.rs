@@ -167,17 +167,12 @@ impl Group {
             return self.scan_few(few, text, found);
         }
         let mut scan = periodic::Scan::default();
+        let mut look = |at| {
+            if at + self.q > bytes.len() { Some(bytes.len()) } else { self.look(text, at, &mut scan, found) }
+        };
         // The place that is looked at next is the last at which a form can begin that is found there.
-        let mut at = stride - 1;
-        while at + self.q <= bytes.len() {
-            at = self.table.next(bytes, at);
-            if at + self.q > bytes.len() {
-                break;
-            }
-            match self.look(text, at, &mut scan, found) {
-                Some(next) => at = next,
-                None => return,
-            }
+        if !self.table.scan(bytes, stride - 1, &mut look) {
+            return;
         }
         if text.open {
             self.beginnings_at_the_end(text, found);

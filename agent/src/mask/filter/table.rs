@@ -17,6 +17,9 @@ pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const SIZES: [(usize, usize); 5] =
     [(1 << 12, 8_000), (1 << 13, 22_000), (1 << 15, 175_000), (1 << 18, 1_400_000), (1 << 21, usize::MAX)];
 
+/// What is done at a place; see [`Table::scan`].
+pub(super) type Look<'a> = dyn FnMut(usize) -> Option<usize> + 'a;
+
 /// Two bits for each piece, in the same word.
 #[derive(Default)]
 pub(super) struct Table {
@@ -40,9 +43,9 @@ impl Table {
         Self { bits, shift, mask, stride }
     }
 
-    /// The next place, `at` or a number of strides after it, where a known piece may stand; else one from which
-    /// less than a whole piece is left.
-    pub(super) fn next(&self, bytes: &[u8], at: usize) -> usize {
+    /// Has a look at each place, `at` or a number of strides after it, where a known piece may stand: it gives the place
+    /// to go on at, or nothing. `false`: it gave nothing.
+    pub(super) fn scan(&self, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
         // With these instructions the places of a group are looked up side by side.
         #[cfg(target_arch = "x86_64")]
         {
@@ -50,50 +53,70 @@ impl Table {
             if let Some(avx512) = level.as_avx512() {
                 return avx512.vectorize(
                     #[inline(always)]
-                    || self.next_in_groups(bytes, at),
+                    || self.scan_in_groups(bytes, at, look),
                 );
             }
             if let Some(avx2) = level.as_avx2() {
                 return avx2.vectorize(
                     #[inline(always)]
-                    || self.next_in_groups(bytes, at),
+                    || self.scan_in_groups(bytes, at, look),
                 );
             }
         }
-        self.next_in_groups(bytes, at)
+        self.scan_in_groups(bytes, at, look)
     }
 
     #[inline(always)]
-    fn next_in_groups(&self, bytes: &[u8], at: usize) -> usize {
-        let mut at = match self.bits.len() {
-            0x1000 => self.skip_with::<0x1000>(bytes, at),
-            0x2000 => self.skip_with::<0x2000>(bytes, at),
-            0x8000 => self.skip_with::<0x8000>(bytes, at),
-            0x4_0000 => self.skip_with::<0x4_0000>(bytes, at),
-            _ => self.skip_with::<0x20_0000>(bytes, at),
-        };
-        while at < bytes.len() && !self.may_be(load(bytes, at)) {
-            at += self.stride;
+    fn scan_in_groups(&self, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
+        match self.bits.len() {
+            0x1000 => self.scan_with::<0x1000>(bytes, at, look),
+            0x2000 => self.scan_with::<0x2000>(bytes, at, look),
+            0x8000 => self.scan_with::<0x8000>(bytes, at, look),
+            0x4_0000 => self.scan_with::<0x4_0000>(bytes, at, look),
+            _ => self.scan_with::<0x20_0000>(bytes, at, look),
         }
-        at
     }
 
-    /// As [`Table::skip`], for a table of so many words.
+    /// As [`Table::scan`], for a table of so many words.
     #[inline(always)]
-    fn skip_with<const WORDS: usize>(&self, bytes: &[u8], at: usize) -> usize {
-        let Some(bits) = self.bits.first_chunk() else { return at };
+    fn scan_with<const WORDS: usize>(&self, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
+        let Some(bits) = self.bits.first_chunk() else { return true };
         macro_rules! strides {
             ($($stride:literal)*) => {
                 match self.stride {
-                    $($stride => self.skip::<$stride, WORDS>(bits, bytes, at),)*
-                    _ => at,
+                    $($stride => self.scan_at::<$stride, WORDS>(bits, bytes, at, look),)*
+                    _ => true,
                 }
             };
         }
         strides!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21)
     }
 
-    /// Skips places in groups; gives the first one of a group in which one may be worth a look.
+    /// As [`Table::scan`], for such a stride, too.
+    #[inline(always)]
+    fn scan_at<const STRIDE: usize, const WORDS: usize>(
+        &self,
+        bits: &[u64; WORDS],
+        bytes: &[u8],
+        mut at: usize,
+        look: &mut Look<'_>,
+    ) -> bool {
+        loop {
+            at = self.skip::<STRIDE, WORDS>(bits, bytes, at);
+            while at < bytes.len() && !self.may_be(load(bytes, at)) {
+                at += STRIDE;
+            }
+            if at >= bytes.len() {
+                return true;
+            }
+            match look(at) {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+    }
+
+    /// Skips places in groups; gives the first one of a group in which one may be worth a look, or of the last, short one.
     #[inline(always)]
     fn skip<const STRIDE: usize, const WORDS: usize>(
         &self,
