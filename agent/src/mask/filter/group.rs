@@ -38,6 +38,8 @@ pub(super) struct Group {
 #[derive(Clone, Copy, Default)]
 struct Piece {
     bytes: u64,
+    /// The first eight bytes of the beginning, so that most others are told apart without a look at it.
+    first: u64,
     offset: u32,
     beginning: u32,
 }
@@ -61,11 +63,10 @@ impl Group {
     pub(super) fn new(forms: &Forms, chosen: &[Form], m: usize, q: usize) -> Self {
         let of = |kind| chosen.iter().filter(move |form| form.kind == kind).cloned();
         let (literal, lines) = (Keys::new(forms, of(Kind::Literal)), Keys::new(forms, of(Kind::Lines)));
-        let mask = if q == 8 { u64::MAX } else { (1 << (8 * q)) - 1 };
         let mut group = Self {
             m,
             q,
-            mask,
+            mask: mask_of(q),
             table: Table::default(),
             few: None,
             heads: Vec::new(),
@@ -135,12 +136,13 @@ impl Group {
         let mut found = Vec::with_capacity(count);
         for (number, beginning) in (0_u32..).zip(&self.beginnings) {
             let bytes = &self.keys(beginning.kind).bytes(arena, beginning.keys.start)[..self.m];
+            let first = load(bytes, 0);
             for offset in 0..stride {
                 let piece = load(bytes, offset) & self.mask;
                 let offset = u32::try_from(offset).expect("a stride is short");
                 let hash = piece.wrapping_mul(SPREAD);
                 starts[self.head(hash) + 1] += 1;
-                found.push(Piece { bytes: piece, offset, beginning: number });
+                found.push(Piece { bytes: piece, first, offset, beginning: number });
             }
         }
         self.table = Table::new(found.iter().map(|piece| piece.bytes), self.mask, stride);
@@ -200,12 +202,13 @@ impl Group {
         found: &mut Found,
     ) -> Option<usize> {
         let piece = load(text.bytes, at) & self.mask;
+        let first = mask_of(self.m);
         scan.candidates.clear();
         for known in self.pieces_like(piece) {
             if known.bytes == piece && at >= known.offset as usize {
                 let at = at - known.offset as usize;
                 let beginning = known.beginning as usize;
-                if self.stands_at(text, at, beginning) {
+                if load(text.bytes, at) & first == known.first && self.stands_at(text, at, beginning) {
                     scan.candidates.push(Candidate { at, beginning });
                 }
             }
@@ -230,9 +233,7 @@ impl Group {
     fn stands_at(&self, text: &Text<'_>, at: usize, beginning: usize) -> bool {
         let Beginning { kind, keys } = &self.beginnings[beginning];
         let key = &self.keys(*kind).bytes(text.arena, keys.start)[..self.m];
-        // Most differ in their first bytes, and numbers compare faster than slices.
-        let differs = key.len() >= 8 && load(text.bytes, at) != load(key, 0);
-        !differs && (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
+        (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
     }
 
     /// Whether a form's first `m` bytes may stand across the place between these bytes. Where `m` bytes do, so do `q`
@@ -288,6 +289,11 @@ impl Group {
             found.undecided = found.undecided.min(at);
         }
     }
+}
+
+/// Leaves so many bytes of eight.
+const fn mask_of(bytes: usize) -> u64 {
+    if bytes < 8 { (1 << (8 * bytes)) - 1 } else { u64::MAX }
 }
 
 /// Eight bytes at a place; where the text ends sooner, zeros after it.

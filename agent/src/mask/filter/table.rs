@@ -13,14 +13,14 @@ pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The sizes that a table may have, in words, and the most pieces for each but the last: one for the fastest cache,
 /// where they have much room, and one for each slower one. They are known when this is compiled, so that no lookup has
-/// a bound to check. One in forty places is looked at in vain, and mostly far fewer.
+/// a bound to check. One in some hundred places is looked at in vain, and mostly far fewer.
 const SIZES: [(usize, usize); 5] =
     [(1 << 12, 8_000), (1 << 13, 22_000), (1 << 15, 175_000), (1 << 18, 1_400_000), (1 << 21, usize::MAX)];
 
 /// What is done at a place; see [`Table::scan`].
 pub(super) type Look<'a> = dyn FnMut(usize) -> Option<usize> + 'a;
 
-/// Two bits for each piece, in the same word.
+/// Three bits for each piece, in the same word.
 #[derive(Default)]
 pub(super) struct Table {
     bits: Vec<u64>,
@@ -153,9 +153,9 @@ impl Table {
     }
 }
 
-/// Two of the 64 bits of a word.
+/// Three of the 64 bits of a word.
 #[inline]
 fn marks(hash: u64) -> u64 {
-    // The upper bits choose the word; these are others, and still depend on five bytes.
-    1 << ((hash >> 36) & 63) | 1 << ((hash >> 30) & 63)
+    // The upper bits choose the word; these are others, and still depend on four bytes.
+    1 << ((hash >> 36) & 63) | 1 << ((hash >> 30) & 63) | 1 << ((hash >> 24) & 63)
 }
