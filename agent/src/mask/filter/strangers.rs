@@ -2,7 +2,7 @@
 //! at once in the widest instructions of the machine, so that every later question is one of whole words.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{Level, dispatch, u8x64};
+use fearless_simd::{Level, dispatch, u8x16, u8x64};
 
 /// The narrowest width that codes are cut at, in bytes (`mask-forms.md`).
 pub(super) const NARROWEST: usize = 48;
@@ -122,14 +122,39 @@ fn strangers_in<S: Simd>(simd: S, bytes: &[u8]) -> Vec<u64> {
     words
 }
 
+/// For each lower half of a byte, the classes of upper halves with which it is of an alphabet; and each upper half's class.
+/// So two looks at sixteen bytes tell what a byte is, however many signs there are.
+const HALVES: ([u8; 16], [u8; 16]) = {
+    let (mut lower, mut upper) = ([0; 16], [0; 16]);
+    let mut class = 0;
+    let mut half = 0;
+    while half < 8 {
+        let mut any = false;
+        let mut other = 0;
+        while other < 16 {
+            if ALPHABET[half * 16 + other] {
+                lower[other] |= 1 << class;
+                any = true;
+            }
+            other += 1;
+        }
+        if any {
+            upper[half] = 1 << class;
+            class += 1;
+        }
+        half += 1;
+    }
+    (lower, upper)
+};
+
 #[inline(always)]
 fn strangers_of<S: Simd>(simd: S, word: &[u8; WORD]) -> u64 {
     let bytes = u8x64::from_slice(simd, word);
-    let letter = ((bytes | 0x20) - b'a').simd_lt(26);
-    // `/` is the one before the digits.
-    let digit = (bytes - b'/').simd_lt(11);
-    let sign = bytes.simd_eq(b'+') | bytes.simd_eq(b'-') | bytes.simd_eq(b'_');
-    !(letter | digit | sign).to_bitmask()
+    let lower = u8x64::block_splat(u8x16::from_slice(simd, &HALVES.0));
+    let upper = u8x64::block_splat(u8x16::from_slice(simd, &HALVES.1));
+    let lower = lower.swizzle_dyn_within_blocks(bytes & 0x0f);
+    let upper = upper.swizzle_dyn_within_blocks(bytes >> 4);
+    (lower & upper).simd_eq(0).to_bitmask()
 }
 
 #[cfg(test)]
