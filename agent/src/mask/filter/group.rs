@@ -283,6 +283,10 @@ impl Group {
         let first = (bytes.len() + 1).saturating_sub(self.m);
         let begins = |at: &usize| {
             let rest = &bytes[*at..];
+            // The first bytes of every form are a piece.
+            if rest.len() >= self.q && !self.table.may_be(load(bytes, *at)) {
+                return false;
+            }
             self.literal.goes_on(text.arena, rest) || text.with_lines && self.lines.goes_on(text.arena, rest)
         };
         if let Some(at) = (first..bytes.len()).find(begins) {

@@ -69,19 +69,30 @@ impl Strangers {
     /// The end of the first run that is as long as the narrowest line and ends at or after `from`, before which `run`
     /// bytes of an alphabet stood. A run that the text ends in has no end.
     pub(super) fn end_of_long_run(&self, from: usize, run: usize) -> Option<usize> {
-        let first = from / WORD;
-        let off = from % WORD;
+        let (first, off) = (from / WORD, from % WORD);
         // Where the word begins the run would have been that much shorter.
         let mut run = run.cast_signed() - off.cast_signed();
         let mut keep = u64::MAX << off;
-        for (index, word) in self.words.iter().enumerate().skip(first) {
+        let words = self.words.get(first..).unwrap_or_default();
+        for (index, word) in (first..).zip(words) {
             let strangers = word & keep;
-            if let Some(end) = end_in_word(strangers, run) {
-                return Some(index * WORD + end).filter(|end| *end < self.length);
-            }
-            let word = WORD.cast_signed();
-            run = if strangers == 0 { run + word } else { strangers.leading_zeros() as isize };
             keep = u64::MAX;
+            let next = strangers.trailing_zeros() as isize;
+            if run + next >= NARROWEST.cast_signed() && strangers != 0 {
+                let end = index * WORD + strangers.trailing_zeros() as usize;
+                return Some(end).filter(|end| *end < self.length);
+            }
+            // Nearly never.
+            if strangers & MIDDLE == 0 {
+                if strangers == 0 {
+                    run += WORD.cast_signed();
+                    continue;
+                }
+                if let Some(end) = end_within(strangers) {
+                    return Some(index * WORD + end).filter(|end| *end < self.length);
+                }
+            }
+            run = strangers.leading_zeros() as isize;
         }
         None
     }
@@ -90,19 +101,14 @@ impl Strangers {
 /// As many bytes as a number has bits.
 const WORD: usize = 64;
 
-/// Where in a word a long run ends, of which `run` bytes may stand before it. A bit is a byte of no alphabet.
-#[inline]
-fn end_in_word(strangers: u64, run: isize) -> Option<usize> {
-    // A run between two strangers that is long covers the word's middle.
-    const SIDE: u32 = (WORD - NARROWEST) as u32;
-    const MIDDLE: u64 = u64::MAX << SIDE >> (2 * SIDE) << SIDE;
-    let first = strangers.trailing_zeros() as usize;
-    if first < WORD && run + first.cast_signed() >= NARROWEST.cast_signed() {
-        return Some(first);
-    }
-    if strangers & MIDDLE != 0 || strangers == 0 {
-        return None;
-    }
+/// How many bytes of a word a long run leaves on both sides of its middle, at most.
+const SIDE: u32 = (WORD - NARROWEST) as u32;
+
+/// What a long run covers that begins and ends in a word.
+const MIDDLE: u64 = u64::MAX << SIDE >> (2 * SIDE) << SIDE;
+
+/// Where in a word a long run ends that begins in it, too. A bit is a byte of no alphabet; the middle has none.
+fn end_within(strangers: u64) -> Option<usize> {
     let last_before = (strangers & !(u64::MAX << SIDE)).checked_ilog2()? as usize;
     let next = (strangers >> SIDE << SIDE).trailing_zeros() as usize;
     (next < WORD && next - last_before > NARROWEST).then_some(next)

@@ -1,7 +1,9 @@
 //! The table that most of a text is looked up in, and nothing else: some bits for each known piece of `q` bytes.
 
 #[cfg(target_arch = "x86_64")]
-use fearless_simd::{Level, Simd as _};
+use fearless_simd::prelude::*;
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::{Avx512, Level, u8x64};
 
 use super::group::load;
 
@@ -53,38 +55,43 @@ impl Table {
             if let Some(avx512) = level.as_avx512() {
                 return avx512.vectorize(
                     #[inline(always)]
-                    || self.scan_in_groups(bytes, at, look),
+                    || self.scan_in_groups(avx512, bytes, at, look),
                 );
             }
             if let Some(avx2) = level.as_avx2() {
                 return avx2.vectorize(
                     #[inline(always)]
-                    || self.scan_in_groups(bytes, at, look),
+                    || self.scan_in_groups(OneByOne, bytes, at, look),
                 );
             }
         }
-        self.scan_in_groups(bytes, at, look)
+        self.scan_in_groups(OneByOne, bytes, at, look)
     }
 
     #[inline(always)]
-    fn scan_in_groups(&self, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
+    fn scan_in_groups(&self, loads: impl Loads, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
         match self.bits.len() {
-            0x1000 => self.scan_with::<0x1000>(bytes, at, look),
-            0x2000 => self.scan_with::<0x2000>(bytes, at, look),
-            0x8000 => self.scan_with::<0x8000>(bytes, at, look),
-            0x4_0000 => self.scan_with::<0x4_0000>(bytes, at, look),
-            _ => self.scan_with::<0x20_0000>(bytes, at, look),
+            0x1000 => self.scan_with::<0x1000>(loads, bytes, at, look),
+            0x2000 => self.scan_with::<0x2000>(loads, bytes, at, look),
+            0x8000 => self.scan_with::<0x8000>(loads, bytes, at, look),
+            0x4_0000 => self.scan_with::<0x4_0000>(loads, bytes, at, look),
+            _ => self.scan_with::<0x20_0000>(loads, bytes, at, look),
         }
     }
 
     /// As [`Table::scan`], for a table of so many words.
     #[inline(always)]
-    fn scan_with<const WORDS: usize>(&self, bytes: &[u8], at: usize, look: &mut Look<'_>) -> bool {
-        let Some(bits) = self.bits.first_chunk() else { return true };
+    fn scan_with<const WORDS: usize>(
+        &self,
+        loads: impl Loads,
+        bytes: &[u8],
+        at: usize,
+        look: &mut Look<'_>,
+    ) -> bool {
         macro_rules! strides {
             ($($stride:literal)*) => {
                 match self.stride {
-                    $($stride => self.scan_at::<$stride, WORDS>(bits, bytes, at, look),)*
+                    $($stride => self.scan_at::<$stride, WORDS>(loads, bytes, at, look),)*
                     _ => true,
                 }
             };
@@ -96,13 +103,14 @@ impl Table {
     #[inline(always)]
     fn scan_at<const STRIDE: usize, const WORDS: usize>(
         &self,
-        bits: &[u64; WORDS],
+        loads: impl Loads,
         bytes: &[u8],
         mut at: usize,
         look: &mut Look<'_>,
     ) -> bool {
+        let Some(bits) = self.bits.first_chunk() else { return true };
         loop {
-            at = self.skip::<STRIDE, WORDS>(bits, bytes, at);
+            at = self.skip::<STRIDE, WORDS>(loads, bits, bytes, at);
             while at < bytes.len() && !self.may_be(load(bytes, at)) {
                 at += STRIDE;
             }
@@ -120,18 +128,16 @@ impl Table {
     #[inline(always)]
     fn skip<const STRIDE: usize, const WORDS: usize>(
         &self,
+        loads: impl Loads,
         bits: &[u64; WORDS],
         bytes: &[u8],
         mut at: usize,
     ) -> usize {
         let mask = self.mask;
-        while let Some(window) = bytes.get(at..at + (AT_ONCE - 1) * STRIDE + 8) {
+        while let Some(group) = loads.group::<STRIDE>(bytes, at) {
             let mut any = false;
-            for index in 0..AT_ONCE {
-                // Nothing here can panic, so nothing has to be kept for that: it is the innermost loop.
-                let eight =
-                    window.get(index * STRIDE..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-                let hash = (u64::from_le_bytes(eight) & mask).wrapping_mul(SPREAD);
+            for eight in group {
+                let hash = (eight & mask).wrapping_mul(SPREAD);
                 let word = bits[(hash >> (64 - WORDS.trailing_zeros())) as usize];
                 let marks = marks(hash);
                 any |= word & marks == marks;
@@ -153,9 +159,109 @@ impl Table {
     }
 }
 
+/// How the bytes at a group's places come from the text.
+trait Loads: Copy {
+    /// Eight bytes at each of the places, `at` and in strides after it; `None` where the text ends too soon for that.
+    fn group<const STRIDE: usize>(self, bytes: &[u8], at: usize) -> Option<[u64; AT_ONCE]>;
+}
+
+/// One after another.
+#[derive(Clone, Copy)]
+struct OneByOne;
+
+impl Loads for OneByOne {
+    #[inline(always)]
+    fn group<const STRIDE: usize>(self, bytes: &[u8], at: usize) -> Option<[u64; AT_ONCE]> {
+        let window = bytes.get(at..at + (AT_ONCE - 1) * STRIDE + 8)?;
+        let mut group = [0; AT_ONCE];
+        for (index, eight) in group.iter_mut().enumerate() {
+            *eight = eight_at(window, index * STRIDE);
+        }
+        Some(group)
+    }
+}
+
+/// So many bytes of a text are at hand for one of these instructions.
+#[cfg(target_arch = "x86_64")]
+const AT_HAND: usize = 128;
+
+#[cfg(target_arch = "x86_64")]
+impl Loads for Avx512 {
+    #[inline(always)]
+    fn group<const STRIDE: usize>(self, bytes: &[u8], at: usize) -> Option<[u64; AT_ONCE]> {
+        if (AT_ONCE - 1) * STRIDE + 8 > AT_HAND {
+            return OneByOne.group::<STRIDE>(bytes, at);
+        }
+        let (first, second) = bytes.get(at..at + AT_HAND)?.split_at(AT_HAND / 2);
+        let (first, second) = (u8x64::from_slice(self, first), u8x64::from_slice(self, second));
+        let places = u8x64::from_slice(self, const { &places::<STRIDE>() });
+        let picked: [u8; 8 * AT_ONCE] = first.concat_swizzle_dyn(second, places).into();
+        let mut group = [0; AT_ONCE];
+        for (index, eight) in group.iter_mut().enumerate() {
+            *eight = eight_at(&picked, index * 8);
+        }
+        Some(group)
+    }
+}
+
+/// Where the bytes of a group stand.
+#[cfg(target_arch = "x86_64")]
+const fn places<const STRIDE: usize>() -> [u8; 8 * AT_ONCE] {
+    let mut places = [0; 8 * AT_ONCE];
+    let mut index = 0;
+    while index < places.len() {
+        places[index] = (index / 8 * STRIDE + index % 8) as u8;
+        index += 1;
+    }
+    places
+}
+
+/// Eight bytes that are there: nothing here can panic, so nothing has to be kept for that in the innermost loop.
+#[inline(always)]
+fn eight_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default())
+}
+
 /// Three of the 64 bits of a word.
 #[inline]
 fn marks(hash: u64) -> u64 {
     // The upper bits choose the word; these are others, and still depend on four bytes.
     1 << ((hash >> 36) & 63) | 1 << ((hash >> 30) & 63) | 1 << ((hash >> 24) & 63)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::super::group::load;
+    use super::Table;
+
+    proptest! {
+        #[test]
+        fn every_place_that_may_be_one_is_looked_at_and_no_other(
+            text in vec(0..4_u8, 0..600),
+            pieces in vec(vec(0..4_u8, 4), 1..40),
+            stride in 1..=21_usize,
+            first in 0..30_usize,
+        ) {
+            let mask = u64::from(u32::MAX);
+            let table = Table::new(pieces.iter().map(|piece| load(piece, 0)), mask, stride);
+            let wanted: Vec<usize> =
+                (first..text.len()).step_by(stride).filter(|at| table.may_be(load(&text, *at))).collect();
+            let mut seen = Vec::new();
+            let whole = table.scan(&text, first, &mut |at| {
+                seen.push(at);
+                Some(at + stride)
+            });
+            prop_assert_eq!((&seen, whole), (&wanted, true));
+            // Where a look gives nothing, that is the last one.
+            let mut looks = 0;
+            let whole = table.scan(&text, first, &mut |_| {
+                looks += 1;
+                None
+            });
+            prop_assert_eq!((looks, whole), (wanted.len().min(1), wanted.is_empty()));
+        }
+    }
 }
