@@ -173,7 +173,13 @@ mod tests {
 
     /// Runs and gaps of all lengths that matter, across words.
     fn text() -> impl Strategy<Value = Vec<u8>> {
-        let part = prop_oneof!["[a-zA-Z0-9+/_-]{0,70}", "[ \n=]{1,3}", "[a-z]{47,49}", "[@\\[`{.,:]{1}"];
+        let part = prop_oneof![
+            "[a-zA-Z0-9+/_-]{0,70}",
+            "[ \n=]{1,3}",
+            "[a-z]{47,49}",
+            "[@\\[`{.,:]{1}",
+            "\\PC{0,3}"
+        ];
         vec(part, 0..8).prop_map(|parts| parts.concat().into_bytes())
     }
 
