@@ -38,8 +38,6 @@ pub(super) struct Group {
 #[derive(Clone, Copy, Default)]
 struct Piece {
     bytes: u64,
-    /// The first eight bytes of the beginning, so that most others are told apart without a look at it.
-    first: u64,
     offset: u32,
     beginning: u32,
 }
@@ -136,13 +134,12 @@ impl Group {
         let mut found = Vec::with_capacity(count);
         for (number, beginning) in (0_u32..).zip(&self.beginnings) {
             let bytes = &self.keys(beginning.kind).bytes(arena, beginning.keys.start)[..self.m];
-            let first = load(bytes, 0);
             for offset in 0..stride {
                 let piece = load(bytes, offset) & self.mask;
                 let offset = u32::try_from(offset).expect("a stride is short");
                 let hash = piece.wrapping_mul(SPREAD);
                 starts[self.head(hash) + 1] += 1;
-                found.push(Piece { bytes: piece, first, offset, beginning: number });
+                found.push(Piece { bytes: piece, offset, beginning: number });
             }
         }
         self.table = Table::new(found.iter().map(|piece| piece.bytes), self.mask, stride);
@@ -202,13 +199,12 @@ impl Group {
         found: &mut Found,
     ) -> Option<usize> {
         let piece = load(text.bytes, at) & self.mask;
-        let first = mask_of(self.m);
         scan.candidates.clear();
         for known in self.pieces_like(piece) {
             if known.bytes == piece && at >= known.offset as usize {
                 let at = at - known.offset as usize;
                 let beginning = known.beginning as usize;
-                if load(text.bytes, at) & first == known.first && self.stands_at(text, at, beginning) {
+                if self.stands_at(text, at, beginning) {
                     scan.candidates.push(Candidate { at, beginning });
                 }
             }
@@ -233,7 +229,9 @@ impl Group {
     fn stands_at(&self, text: &Text<'_>, at: usize, beginning: usize) -> bool {
         let Beginning { kind, keys } = &self.beginnings[beginning];
         let key = &self.keys(*kind).bytes(text.arena, keys.start)[..self.m];
-        (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
+        // Most differ in their first bytes, and numbers compare faster than slices.
+        let differs = key.len() >= 8 && load(text.bytes, at) != load(key, 0);
+        !differs && (*kind == Kind::Literal || text.with_lines) && text.bytes[at..].starts_with(key)
     }
 
     /// Whether a form's first `m` bytes may stand across the place between these bytes. Where `m` bytes do, so do `q`
