@@ -251,8 +251,13 @@ impl Step<'_> {
                     self.shared.status.ended(&ending);
                     return self.shared.speaker.ended(&self.about, &ending, finished, self.begun.elapsed());
                 }
-                Err(QueueError::Engine { .. }) if boot_time() < *self.until.borrow() => {
-                    tokio::time::sleep(backoff.next()).await;
+                Err(error @ QueueError::Engine { .. }) => {
+                    let left = self.until.borrow().saturating_sub(boot_time());
+                    if left.is_zero() {
+                        break error;
+                    }
+                    // Nobody wants to hear it after that.
+                    tokio::time::sleep(backoff.next().min(left)).await;
                 }
                 Err(error) => break error,
             }
