@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::queue::clock::boot_time;
+
 /// The pause before the first repetition is anything up to this.
 const FIRST: Duration = Duration::from_millis(500);
 
@@ -22,6 +24,14 @@ impl Backoff {
         most.mul_f64(fastrand::f64())
     }
 
+    /// Waits before the next try, and not past `until` (by CLOCK_BOOTTIME): a lease that is over makes it pointless.
+    /// `false`: that time has come.
+    pub(super) async fn pause(&mut self, until: Duration) -> bool {
+        let left = until.saturating_sub(boot_time());
+        tokio::time::sleep(self.next().min(left)).await;
+        !left.is_zero()
+    }
+
     /// How often it has failed in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
@@ -35,11 +45,13 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, FIRST, LONGEST};
+    use std::time::Duration;
+
+    use super::{Backoff, FIRST, LONGEST, boot_time};
 
     #[test]
     fn pauses_grow_to_a_bound_are_spread_and_begin_anew() {
-        let mut longest = [std::time::Duration::ZERO; 12];
+        let mut longest = [Duration::ZERO; 12];
         let mut shortest = [LONGEST; 12];
         for _ in 0..500 {
             let mut backoff = Backoff::default();
@@ -54,5 +66,15 @@ mod tests {
         assert!(longest[3] > FIRST * 4 && longest[3] <= FIRST * 8);
         assert!(longest[11] <= LONGEST && longest[11] > LONGEST / 2);
         assert!(shortest[11] < LONGEST / 4, "all wait the same time");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_waited_for_past_the_time_at_which_it_is_pointless() {
+        let mut backoff = Backoff { failures: 10 };
+        let began = std::time::Instant::now();
+        assert!(backoff.pause(boot_time() + Duration::from_millis(50)).await);
+        assert!(!backoff.pause(boot_time()).await);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(backoff.failures(), 12);
     }
 }

@@ -81,7 +81,7 @@ async fn begin(shared: &Shared, lease: &Lease, about: &About, until: Duration) -
             }
             Ok(beat) => return Some(beat.until),
             Err(QueueError::Engine { .. }) if boot_time() + MARGIN < until => {
-                tokio::time::sleep(backoff.next()).await;
+                backoff.pause(until.saturating_sub(MARGIN)).await;
             }
             Err(error) => {
                 // Nothing was started. Should the record have been made all the same, the step is `Lost`.
@@ -252,12 +252,10 @@ impl Step<'_> {
                     return self.shared.speaker.ended(&self.about, &ending, finished, self.begun.elapsed());
                 }
                 Err(error @ QueueError::Engine { .. }) => {
-                    let left = self.until.borrow().saturating_sub(boot_time());
-                    if left.is_zero() {
+                    let until = *self.until.borrow();
+                    if !backoff.pause(until).await {
                         break error;
                     }
-                    // Nobody wants to hear it after that.
-                    tokio::time::sleep(backoff.next().min(left)).await;
                 }
                 Err(error) => break error,
             }

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use super::backoff::Backoff;
 use super::status::Status;
-use crate::queue::clock::boot_time;
 use crate::queue::{Lease, LogFrame, Queue, QueueError};
 
 /// How many frames may wait. Each has at most 64 KiB.
@@ -73,10 +72,10 @@ impl Upload {
                     return Ok(end);
                 }
                 Err(error @ QueueError::Engine { .. }) => {
-                    if boot_time() >= *self.until.borrow() {
+                    let until = *self.until.borrow();
+                    if !backoff.pause(until).await {
                         return Err(Incomplete::Engine(error));
                     }
-                    tokio::time::sleep(backoff.next()).await;
                 }
                 Err(QueueError::LeaseOver(_) | QueueError::Unknown(_)) => return Err(Incomplete::Stale),
                 Err(error) => return Err(Incomplete::Engine(error)),
