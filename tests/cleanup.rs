@@ -1,5 +1,6 @@
 //! Nothing is left behind, whoever dies first.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,9 +14,12 @@ fn script_pid(running: &mut Running) -> i32 {
     pid.trim().parse().expect("a pid")
 }
 
-/// A zombie is dead: it only waits for whoever adopted it.
+/// A zombie is dead, once its last thread is: it only waits for whoever adopted it. Until then it holds its files and their
+/// locks, though its first thread may be dead.
 pub(crate) fn alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    let threads = names_in(Path::new(&format!("/proc/{pid}/task"))).len();
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z ") || threads > 1)
 }
 
 const WAITS: &str = "trap '' TERM; echo $$ >\"$HOME/pid\"; echo ready; while :; do sleep 0.05; done";

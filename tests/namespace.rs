@@ -347,10 +347,7 @@ fn a_stop_and_the_agents_death_end_the_kubectl_that_is_asked() {
         let done = if signal == Signal::TERM { running.check() } else { running.end().1 };
         assert_eq!(done.stdout, "");
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-        let gone = |pid: &str| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.is_empty() || stat.contains(") Z ")
-        };
+        let gone = |pid: &str| !crate::cleanup::alive(pid.parse().expect("a pid"));
         eventually("they are gone", Duration::from_secs(5), || pids.split_whitespace().all(gone));
     }
 }

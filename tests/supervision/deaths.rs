@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{marked, marker, ways, with_mark};
+use crate::cleanup::alive;
 use crate::harness::run::{children, eventually, first_child, names_in, signal_pid};
 use crate::harness::{Run, step};
 
@@ -31,14 +32,7 @@ fn kill_both(agent: i32) {
     supervisors.iter().for_each(|pid| signal_pid(*pid, Signal::STOP));
     let both = || supervisors.iter().chain([&agent]);
     both().for_each(|pid| signal_pid(*pid, Signal::KILL));
-    // A process that is being killed still holds its lock, as long as one of its threads lives: the first may be dead.
-    let dead = |pid: &i32| {
-        let first_is =
-            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
-        first_is && names_in(Path::new(&format!("/proc/{pid}/task"))).len() <= 1
-            || !Path::new(&format!("/proc/{pid}")).exists()
-    };
-    eventually("both are dead", Duration::from_secs(5), || both().all(dead));
+    eventually("both are dead", Duration::from_secs(5), || !both().any(|pid| alive(*pid)));
 }
 
 fn left(folder: &Path) -> Vec<String> {

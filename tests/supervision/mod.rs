@@ -10,6 +10,7 @@ mod soak;
 
 use std::path::{Path, PathBuf};
 
+use crate::cleanup::alive;
 use crate::harness::{Run, skipped};
 
 /// How a step can be run here: a name, the setting, and whether it is by an ordinary user.
@@ -74,9 +75,7 @@ pub(crate) fn marked(marker: &str) -> Vec<i32> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let alive =
-            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-        alive && environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        alive(*pid) && environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
     })
     .collect()
 }
