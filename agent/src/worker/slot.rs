@@ -21,7 +21,6 @@ use super::upload::{self, Incomplete, Upload};
 use super::{Shared, until};
 use crate::log::Level;
 use crate::outcome::Reason;
-use crate::queue::clock::boot_time;
 use crate::queue::{Claimed, Ending, Lease, MARGIN, QueueError};
 use crate::secret::Secret;
 use crate::supervise::aftermath;
@@ -80,10 +79,11 @@ async fn begin(shared: &Shared, lease: &Lease, about: &About, until: Duration) -
                 return None;
             }
             Ok(beat) => return Some(beat.until),
-            Err(QueueError::Engine { .. }) if boot_time() + MARGIN < until => {
-                backoff.pause(until.saturating_sub(MARGIN)).await;
-            }
             Err(error) => {
+                let may_pass = matches!(error, QueueError::Engine { .. });
+                if may_pass && backoff.pause(until.saturating_sub(MARGIN)).await {
+                    continue;
+                }
                 // Nothing was started. Should the record have been made all the same, the step is `Lost`.
                 shared.speaker.step(
                     Level::Error,
