@@ -77,10 +77,9 @@ impl Strangers {
         for (index, word) in (first..).zip(words) {
             let strangers = word & keep;
             keep = u64::MAX;
-            let next = strangers.trailing_zeros() as isize;
-            if run + next >= NARROWEST.cast_signed() && strangers != 0 {
-                let end = index * WORD + strangers.trailing_zeros() as usize;
-                return Some(end).filter(|end| *end < self.length);
+            let next = strangers.trailing_zeros() as usize;
+            if run + next.cast_signed() >= NARROWEST.cast_signed() && strangers != 0 {
+                return Some(index * WORD + next).filter(|end| *end < self.length);
             }
             // Nearly never.
             if strangers & MIDDLE == 0 {

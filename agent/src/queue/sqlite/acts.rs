@@ -138,13 +138,14 @@ impl Store {
     }
 
     pub(super) fn finish(&mut self, lease: &Lease, ending: &Ending) -> Result<Finished, StoreError> {
-        match self.finish_with(lease, ending, false)? {
-            Ok(finished) => Ok(finished),
-            // Others write meanwhile.
-            Err(long) => {
-                self.sync_log(&long)?;
-                self.finish_with(lease, ending, true)?.map_err(|_| lease_over(lease))
+        let mut on_disk = false;
+        loop {
+            match self.finish_with(lease, ending, on_disk)? {
+                Ok(finished) => return Ok(finished),
+                // Others write meanwhile.
+                Err(long) => self.sync_log(&long)?,
             }
+            on_disk = true;
         }
     }
 
@@ -159,11 +160,12 @@ impl Store {
         let now = self.clock.now();
         let change = Self::change(&mut self.database)?;
         settle(&change, &now)?;
-        let told = serde_json::to_string(ending).map_err(std::io::Error::from)?;
+        // As it is kept; most endings are kept by `end` alone.
+        let told = || serde_json::to_string(ending).map_err(std::io::Error::from);
         let row = row(&change, &lease.id)?;
         if row.epoch == lease.epoch && !row.state.is_out() {
             let repeated = "SELECT ending IS ?2 FROM step WHERE number = ?1";
-            let repeated = change.query_row(repeated, params![row.number, told], |row| row.get(0))?;
+            let repeated = change.query_row(repeated, params![row.number, told()?], |row| row.get(0))?;
             let finished = if row.state == State::Ended { Finished::Ended } else { Finished::Again };
             return if repeated { Ok(Ok(finished)) } else { Err(lease_over(lease)) };
         }
@@ -176,7 +178,7 @@ impl Store {
         let again = "UPDATE step SET failures = failures + 1, ending = ?2 WHERE number = ?1
             AND failures < on_failure AND (not_after IS NULL OR not_after > ?3)";
         let wanted = ending.is_failure() && !row.cancel;
-        let again = wanted && change.execute(again, params![row.number, told, wall(&now)])? == 1;
+        let again = wanted && change.execute(again, params![row.number, told()?, wall(&now)])? == 1;
         let finished = if again {
             back(&change, row.number)?;
             Finished::Again
